@@ -1,0 +1,1 @@
+"""Customer value maximization: hierarchical Bayesian models and reports per business unit."""
