@@ -1,0 +1,1 @@
+"""Customer lifetime value in non-contractual settings: counts, purchase models, spend, value, validation."""
