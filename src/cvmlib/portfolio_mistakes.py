@@ -1,0 +1,201 @@
+"""Mistakes in a portfolio file, in words: the key, what was found, what is allowed."""
+
+import difflib
+from collections.abc import Iterable
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from cvmlib.tables.contracts import COMPULSORY, CONTRACTS
+
+Mistake = tuple[tuple[str, ...], str]
+
+_ALLOWED = {
+    "currency": 'three capital letters such as "EUR"',
+    "margin": "a number above 0 and at most 1 (45 % is written 0.45)",
+    "discount_rate": "a number from 0 to 1 (10 % is written 0.10)",
+    "interval": "a number from 0.5 to below 1 (90 % is written 0.9)",
+    "horizon_months": "a whole number from 1 to 120",
+    "holdout_months": "a whole number from 0 (none) to 120",
+    "end_of_observation": "a date without quotation marks such as 2026-06-30",
+    "per_transaction": "a number of at least 0",
+    "per_customer_year": "a number of at least 0",
+    "seed": "a whole number of at least 0",
+    "scale": "a number above 0",
+    "years": "a whole number from 1 to 20",
+    "draws": "a whole number of at least 1",
+    "tune": "a whole number of at least 1",
+    "chains": "a whole number from 1 to 16",
+    "filters": 'a list of SQL conditions such as ["Quantity > 0"]',
+}
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that `name` is most likely a slip of, or None; letter case does not count."""
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None
+
+
+def unknown(name: str, candidates: Iterable[str], what: str = "key") -> str:
+    """Return the sentence about an unknown name: the nearest valid one, and all valid ones."""
+    candidates = list(candidates)
+    near = nearest(name, candidates)
+    hint = f" Did you mean {near}?" if near else ""
+    return f"unknown {what}.{hint} Allowed are: {', '.join(candidates)}"
+
+
+def describe_errors(error: ValidationError, root: type[BaseModel]) -> list[Mistake]:
+    """Turn the errors of a validated file into mistakes: (key path, sentence).
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        What pydantic found.
+    root : type of pydantic.BaseModel
+        The model of the whole file, to look up which keys are valid where.
+    """
+    return [_describe(details, root) for details in error.errors()]
+
+
+def _describe(details: ErrorDetails, root: type[BaseModel]) -> Mistake:
+    at = tuple(str(part) for part in details["loc"])
+    kind, found = details["type"], details["input"]
+    if kind == "extra_forbidden":
+        model = _model_at(root, at[:-1])
+        keys = [k for k in model.model_fields if k != "name" or not at[0] == "units"] if model else []
+        return at, unknown(at[-1], keys)
+    if kind == "missing":
+        allowed = _allowed(at, details)
+        return at, f"missing; expected {allowed}"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return at, f"found {quote(found)}; expected a table of keys, written [{'.'.join(at)}]"
+    if at == ("units",) and kind == "too_short":
+        return at, "found no unit; expected at least one table [units.NAME]"
+    return at, f"found {quote(found)}; allowed is {_allowed(at, details)}"
+
+
+def _allowed(at: tuple[str, ...], details: ErrorDetails) -> str:
+    key = next((part for part in reversed(at) if not part.isdigit()), at[-1])
+    context = details.get("ctx", {})
+    if key in _ALLOWED and len(at) <= 4:
+        return _ALLOWED[key]
+    if details["type"] == "literal_error":
+        return str(context["expected"]).replace("'", '"')
+    if key == "setting":
+        return '"noncontractual" or "contractual"'
+    if key == "tables":
+        return "at least one table such as [units.NAME.tables.transactions]"
+    if at in (("portfolio",), ("units",)):
+        return "the table [portfolio]" if at == ("portfolio",) else "at least one table [units.NAME]"
+    return "text in quotation marks, not empty"
+
+
+def _model_at(root: type[BaseModel], at: tuple[str, ...]) -> type[BaseModel] | None:
+    """Return the model that validates the value at a key path, following tables and tables of tables."""
+    kind: Any = root
+    for part in at:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[part].annotation
+        else:
+            kind = get_args(kind)[1]
+        kind = _unwrap(kind)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _unwrap(kind: Any) -> Any:
+    if get_origin(kind) is Annotated:
+        return _unwrap(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return _unwrap(next(arg for arg in get_args(kind) if arg is not type(None)))
+    return kind
+
+
+def quote(value: Any) -> str:
+    """Return a found value as the user would write it in TOML, shortened."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= 60 else f'"{value[:57]}…"'
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    return str(value)
+
+
+def find_cross_mistakes(raw: dict[str, Any]) -> list[Mistake]:
+    """Return the mistakes that show only when several keys, or the contracts, are read together.
+
+    Parameters
+    ----------
+    raw : dict
+        The parsed file. Values of the wrong type are passed over: they are mistakes of their own.
+    """
+    mistakes: list[Mistake] = []
+    units = raw.get("units")
+    portfolio = raw.get("portfolio")
+    source = portfolio.get("source") if isinstance(portfolio, dict) else None
+    labels: dict[str, str] = {}
+    for name, unit in units.items() if isinstance(units, dict) else ():
+        if not isinstance(unit, dict):
+            continue
+        label = unit.get("label")
+        if isinstance(label, str) and label in labels:
+            mistakes.append(
+                (("units", name, "label"), f"found {quote(label)}, the label of units.{labels[label]} too; "
+                                           "labels must differ")
+            )  # fmt: skip
+        elif isinstance(label, str):
+            labels[label] = name
+        mistakes += _table_mistakes(name, unit, unit.get("source", source))
+    return mistakes
+
+
+def _table_mistakes(name: str, unit: dict[str, Any], source: Any) -> list[Mistake]:
+    tables = unit.get("tables")
+    if not isinstance(tables, dict):
+        return []
+    mistakes: list[Mistake] = []
+    needed = COMPULSORY.get(str(unit.get("setting")))
+    if needed and needed not in tables:
+        mistakes.append(
+            (("units", name, "tables"), f'found no {needed}; a unit with setting = "{unit["setting"]}" needs '
+                                        f"[units.{name}.tables.{needed}]")
+        )  # fmt: skip
+    for table, spec in tables.items():
+        at = ("units", name, "tables", table)
+        if table not in CONTRACTS:
+            mistakes.append((at, unknown(table, CONTRACTS, "table")))
+        elif isinstance(spec, dict):
+            mistakes += _place_mistakes(at, spec, source) + _column_mistakes(at, table, spec.get("columns"))
+    return mistakes
+
+
+def _place_mistakes(at: tuple[str, ...], spec: dict[str, Any], source: Any) -> list[Mistake]:
+    if "path" in spec and "table" in spec:
+        return [(at, "found both path and table; give path for a file or table for a database")]
+    if "path" not in spec and "table" not in spec:
+        return [(at, 'missing; expected path = "FILE.parquet" (or .csv, .csv.gz), or table = "NAME" in a database')]
+    if "table" in spec and isinstance(source, str) and "://" not in source:
+        return [
+            ((*at, "table"), f"found {quote(spec['table'])}, but the source {quote(source)} is a folder; give path, "
+                             "or a connection URL as source")
+        ]  # fmt: skip
+    path = spec.get("path")
+    if isinstance(path, str) and path and not path.lower().endswith((".parquet", ".csv", ".csv.gz")):
+        return [((*at, "path"), f"found {quote(path)}; allowed are files ending in .parquet, .csv or .csv.gz")]
+    return []
+
+
+def _column_mistakes(at: tuple[str, ...], table: str, columns: Any) -> list[Mistake]:
+    contract = CONTRACTS[table]
+    if not isinstance(columns, dict) or contract.open:
+        return []
+    return [
+        ((*at, "columns", column), unknown(column, contract.names, "column"))
+        for column in columns
+        if column not in contract.column_by_name
+    ]

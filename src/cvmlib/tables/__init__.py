@@ -1,0 +1,1 @@
+"""The tables of a portfolio: contracts, sources, checks and cleaning."""

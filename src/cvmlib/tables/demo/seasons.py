@@ -1,0 +1,121 @@
+"""The calendar of the simulation: days, months ahead, and operational time in which purchases are homogeneous."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from cvmlib.tables.demo.company import Season
+
+FUTURE_MONTHS = 36
+SECONDS = 86_400
+
+
+def add_months(dates: np.ndarray, months: np.ndarray | int) -> np.ndarray:
+    """Dates (datetime64[D]) moved by whole months; a day that the month lacks becomes its last day."""
+    dates = np.asarray(dates, dtype="datetime64[D]")
+    month = dates.astype("datetime64[M]")
+    day = dates - month.astype("datetime64[D]")
+    target = month + np.asarray(months, dtype="timedelta64[M]")
+    last = (target + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+    return np.minimum(target.astype("datetime64[D]") + day, last)
+
+
+@dataclass(frozen=True, eq=False)
+class Calendar:
+    """Day 0 is the first day of history, day `days` the first day of the future.
+
+    Attributes
+    ----------
+    start, first_future : np.datetime64
+        First day of the history, and the day after the end of observation.
+    days : int
+        Days of history.
+    months_ahead : np.ndarray of int, shape (37,)
+        Day numbers at which the future months 1..36 begin, and the day after the last.
+    intensity : np.ndarray, shape (all days,)
+        Purchase intensity of each day, mean 1 over each simulated year.
+    operational : np.ndarray, shape (all days + 1,)
+        Operational time at the beginning of each day, in days.
+    clock : np.ndarray, shape (25,)
+        Share of a day's purchases made before each hour.
+    """
+
+    start: np.datetime64
+    first_future: np.datetime64
+    days: int
+    months_ahead: np.ndarray
+    intensity: np.ndarray
+    operational: np.ndarray
+    clock: np.ndarray
+
+    def to_operational(self, time: np.ndarray) -> np.ndarray:
+        """Operational time of calendar times; both in days since the start."""
+        return np.interp(time, np.arange(len(self.operational)), self.operational)
+
+    def to_calendar(self, operational: np.ndarray) -> np.ndarray:
+        """Calendar time of operational times; both in days since the start."""
+        return np.interp(operational, self.operational, np.arange(len(self.operational)))
+
+    def to_seconds(self, time: np.ndarray) -> np.ndarray:
+        """Whole clock seconds since the start; the share of the day gone becomes an hour through the unit's hours."""
+        day = np.floor(time)
+        second = np.interp(time - day, self.clock, np.arange(25) * 3600.0)
+        return day.astype(np.int64) * SECONDS + np.minimum(second.astype(np.int64), SECONDS - 1)
+
+    def acquisition_weights(self, growth: float, seasonal: float, months: int | None) -> np.ndarray:
+        """Relative numbers of new customers on each day of history, shape (days,)."""
+        day = np.arange(self.days)
+        weights = (1 + growth) ** (day / 365.25) * (1 + seasonal * (self.intensity[: self.days] - 1))
+        if months is not None:
+            weights[: max(0, self.days - self._days_back(months))] = 0.0
+        return weights
+
+    def _days_back(self, months: int) -> int:
+        return int((self.first_future - add_months(self.first_future, -months)).astype(int))
+
+
+def build_calendar(end: date, years: int, season: Season | None) -> Calendar:
+    """Build the calendar of `years` whole years up to and including `end`, and of three years after it.
+
+    Parameters
+    ----------
+    end : date
+        Last day of observation.
+    years : int
+        Years of history.
+    season : Season or None
+        The unit's seasonality; None makes every day alike.
+    """
+    first_future = np.datetime64(end, "D") + 1
+    start = add_months(first_future, -12 * years)
+    ahead = (add_months(first_future, np.arange(FUTURE_MONTHS + 1)) - start).astype(int)
+    intensity = np.ones(int(ahead[-1]))
+    if season is not None:
+        raw = _raw_intensity(start + np.arange(ahead[-1]), season)
+        edges = (add_months(first_future, 12 * np.arange(-years, 4)) - start).astype(int)
+        for low, high in zip(edges[:-1], edges[1:], strict=True):
+            intensity[low:high] = raw[low:high] / raw[low:high].mean()
+    hours = np.asarray(season.hours if season is not None else np.ones(24), dtype=float)
+    return Calendar(
+        start=start,
+        first_future=first_future,
+        days=int(ahead[0]),
+        months_ahead=ahead,
+        intensity=intensity,
+        operational=np.concatenate([[0.0], np.cumsum(intensity)]),
+        clock=np.concatenate([[0.0], np.cumsum(hours / hours.sum())]),
+    )
+
+
+def _raw_intensity(days: np.ndarray, season: Season) -> np.ndarray:
+    """Intensity of each day before it is normalised."""
+    year = days.astype("datetime64[Y]")
+    of_year = (days - year.astype("datetime64[D]")).astype(int) + 1
+    month = (days.astype("datetime64[M]") - year.astype("datetime64[M]")).astype(int) + 1
+    of_month = (days - days.astype("datetime64[M]")).astype(int) + 1
+    wave = 1 + season.annual * np.cos(2 * np.pi * (of_year - season.annual_top) / 365.25)
+    high = ((month == 11) & (of_month >= 20)) | ((month == 12) & (of_month <= 23))
+    low = (month == 1) & (of_month >= 2)
+    weekend = (days.astype("datetime64[D]").astype(int) + 3) % 7 >= 5
+    return wave * (1 + season.peak * high) * (1 - season.dip * low) * (1 + season.weekend * weekend)
