@@ -1,0 +1,24 @@
+"""One visual language: every figure of every notebook. Frames in; ``ax`` in, ``ax`` out."""
+
+from cvmlib.plots.courses import survival, tracking
+from cvmlib.plots.customers import bridge, cohort_curves, cohort_triangle, grid_shares, stacked_months
+from cvmlib.plots.distributions import distribution, lorenz
+from cvmlib.plots.intervals import forest, interval_bars
+from cvmlib.plots.style import STYLE, new_axes, styled
+
+__all__ = [
+    "STYLE",
+    "bridge",
+    "cohort_curves",
+    "cohort_triangle",
+    "distribution",
+    "forest",
+    "grid_shares",
+    "interval_bars",
+    "lorenz",
+    "new_axes",
+    "stacked_months",
+    "styled",
+    "survival",
+    "tracking",
+]
