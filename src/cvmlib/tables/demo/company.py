@@ -171,7 +171,7 @@ class MobileUnit:
 
 
 def normalised(covariates: Covariates) -> dict[str, dict[str, float]]:
-    """Log effects of the levels, shifted so that each covariate multiplies the unit's mean rate by exactly 1."""
+    """Shift the log effects of the levels so that each covariate multiplies the unit's mean rate by exactly 1."""
     effects = {}
     for name, levels in covariates.items():
         shift = np.log(sum(level.share * np.exp(level.effect) for level in levels.values()))
@@ -180,7 +180,7 @@ def normalised(covariates: Covariates) -> dict[str, dict[str, float]]:
 
 
 def without_effects(covariates: Covariates) -> dict[str, dict[str, Level]]:
-    """The same levels, shares and costs with every effect set to zero."""
+    """Keep the levels, shares and costs, and set every effect to zero."""
     return {n: {key: replace(level, effect=0.0) for key, level in v.items()} for n, v in covariates.items()}
 
 
@@ -238,9 +238,7 @@ GROCERY = ShopUnit(
     customers=3_000,
     acquisition=Acquisition(growth=0.05, seasonal=0.3),
     season=Season(annual=0.04, annual_top=350, peak=0.10, dip=0.05, weekend=0.25, hours=STORE_HOURS),
-    buying=Buying(
-        rate_per_year=36.0, rate_shape=3.0, dropout_mean=0.015, dropout_concentration=40.0, erlang_shape=3
-    ),
+    buying=Buying(rate_per_year=36.0, rate_shape=3.0, dropout_mean=0.015, dropout_concentration=40.0, erlang_shape=3),
     spend=Spend(p=5.0, q=5.0, mean=38.0),
     covariates={
         "acquisition_channel": {

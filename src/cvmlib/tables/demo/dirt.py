@@ -45,7 +45,7 @@ def add_dirt(rng: np.random.Generator, rows: Rows, dirt: Dirt, end_second: int, 
 
 
 def _as_new_orders(rows: Rows, first_key: int) -> Rows:
-    """The rows as orders of their own, with ids free of blanks."""
+    """Make the rows orders of their own, with ids free of blanks."""
     rows.order = first_key + np.arange(len(rows))
     rows.padded = np.zeros(len(rows), dtype=bool)
     return rows

@@ -33,11 +33,11 @@ class Rows:
     padded: np.ndarray
 
     def take(self, chosen: np.ndarray) -> Self:
-        """The rows chosen by a mask or by row numbers, as copies."""
+        """Copy the rows chosen by a mask or by row numbers."""
         return type(self)(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
     def by_time(self) -> Self:
-        """The same rows in order of time."""
+        """Sort the rows by time."""
         return self.take(np.argsort(self.second, kind="stable"))
 
     @property
@@ -50,7 +50,7 @@ class Rows:
 
 
 def concat_rows(parts: list[Rows]) -> Rows:
-    """All parts, one after the other."""
+    """Join all parts, one after the other."""
     return Rows(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Rows)})
 
 
@@ -90,10 +90,14 @@ def record_orders(
 
 
 def record_baskets(
-    rng: np.random.Generator, purchases: Purchases, home: np.ndarray, stores: int, split_share: float,
+    rng: np.random.Generator,
+    purchases: Purchases,
+    home: np.ndarray,
+    stores: int,
+    split_share: float,
     calendar: Calendar,
 ) -> Rows:
-    """One receipt per purchase, two for a few; customers go to their `home` store 85% of the time."""
+    """Record one receipt per purchase, two for a few; customers go to their `home` store 85% of the time."""
     count = len(purchases.customer)
     away = rng.random(count) > 0.85
     store = np.where(away, rng.integers(stores, size=count), home[purchases.customer])
@@ -115,14 +119,12 @@ def record_baskets(
 
 
 def _later_that_day(rng: np.random.Generator, second: np.ndarray) -> np.ndarray:
-    """Seconds drawn between the given ones and the last second of the same day."""
+    """Draw seconds between the given ones and the last second of the same day."""
     left = SECONDS - 1 - second % SECONDS
     return second + np.floor(rng.random(len(second)) * (left + 1)).astype(np.int64)
 
 
-def _split_orders(
-    rng: np.random.Generator, rows: Rows, lines: np.ndarray, number: np.ndarray, share: float
-) -> None:
+def _split_orders(rng: np.random.Generator, rows: Rows, lines: np.ndarray, number: np.ndarray, share: float) -> None:
     """Move the last line of some orders into a second order later the same day, in place; `share` of all orders."""
     chance = min(1.0, share / (1 - _LINES[0]))
     split = (lines > 1) & (rng.random(len(lines)) < chance)
@@ -134,10 +136,15 @@ def _split_orders(
 
 
 def _draw_returns(
-    rng: np.random.Generator, second: np.ndarray, lines: np.ndarray, purchase: np.ndarray, number: np.ndarray,
-    returns: Returns, calendar: Calendar,
+    rng: np.random.Generator,
+    second: np.ndarray,
+    lines: np.ndarray,
+    purchase: np.ndarray,
+    number: np.ndarray,
+    returns: Returns,
+    calendar: Calendar,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers sent back, and when: the same day (then never the whole order) or 3 to 20 days later."""
+    """Draw the row numbers sent back, and when: the same day (then never the whole order) or 3 to 20 days later."""
     count = len(lines)
     returned = rng.random(count) < returns.share
     same_day = (rng.random(count) < returns.same_day / (1 - _LINES[0])) & (lines > 1)

@@ -47,9 +47,7 @@ def draw_purchases(
 ) -> Purchases:
     """Draw every purchase from the first one (at `joined`, calendar days) to the end of the simulated future."""
     start = calendar.to_operational(joined)
-    customer, operational = _repeat_purchases(
-        rng, start, buyers, calendar.operational[-1], buying.erlang_shape
-    )
+    customer, operational = _repeat_purchases(rng, start, buyers, calendar.operational[-1], buying.erlang_shape)
     rows = np.concatenate([np.arange(len(joined)), customer])
     times = np.concatenate([joined, calendar.to_calendar(operational)])
     order = np.argsort(rows, kind="stable")
@@ -61,7 +59,7 @@ def draw_purchases(
 def _repeat_purchases(
     rng: np.random.Generator, start: np.ndarray, buyers: Buyers, end: float, shape: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Customer row and operational time of the repeat purchases up to `end`.
+    """Draw customer row and operational time of the repeat purchases up to `end`.
 
     Every `shape`-th event of a Poisson process of `shape` times the rate makes Erlang gaps; given their number, the
     events of a Poisson process are sorted uniform times.
@@ -77,5 +75,5 @@ def _repeat_purchases(
 
 
 def count_repeats(purchases: Purchases, customers: int, before: float) -> np.ndarray:
-    """Repeat purchases of each customer before a time in calendar days."""
+    """Count the repeat purchases of each customer before a time in calendar days."""
     return np.bincount(purchases.customer[purchases.time < before], minlength=customers) - 1

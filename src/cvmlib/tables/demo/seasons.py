@@ -11,13 +11,18 @@ FUTURE_MONTHS = 36
 SECONDS = 86_400
 
 
+def add_days(dates: np.ndarray, days: np.ndarray | int) -> np.ndarray:
+    """Move dates (datetime64[D]) by whole days."""
+    return np.asarray(dates, dtype="datetime64[D]") + np.asarray(days).astype("timedelta64[D]")
+
+
 def add_months(dates: np.ndarray, months: np.ndarray | int) -> np.ndarray:
-    """Dates (datetime64[D]) moved by whole months; a day that the month lacks becomes its last day."""
+    """Move dates (datetime64[D]) by whole months; a day that the month lacks becomes its last day."""
     dates = np.asarray(dates, dtype="datetime64[D]")
     month = dates.astype("datetime64[M]")
     day = dates - month.astype("datetime64[D]")
-    target = month + np.asarray(months, dtype="timedelta64[M]")
-    last = (target + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+    target = month + np.asarray(months).astype("timedelta64[M]")
+    last = add_days((target + np.timedelta64(1, "M")).astype("datetime64[D]"), -1)
     return np.minimum(target.astype("datetime64[D]") + day, last)
 
 
@@ -50,21 +55,21 @@ class Calendar:
     clock: np.ndarray
 
     def to_operational(self, time: np.ndarray) -> np.ndarray:
-        """Operational time of calendar times; both in days since the start."""
+        """Convert calendar to operational time; both in days since the start."""
         return np.interp(time, np.arange(len(self.operational)), self.operational)
 
     def to_calendar(self, operational: np.ndarray) -> np.ndarray:
-        """Calendar time of operational times; both in days since the start."""
+        """Convert operational to calendar time; both in days since the start."""
         return np.interp(operational, self.operational, np.arange(len(self.operational)))
 
     def to_seconds(self, time: np.ndarray) -> np.ndarray:
-        """Whole clock seconds since the start; the share of the day gone becomes an hour through the unit's hours."""
+        """Convert days to whole clock seconds since the start, a share of the day through the unit's hours."""
         day = np.floor(time)
         second = np.interp(time - day, self.clock, np.arange(25) * 3600.0)
         return day.astype(np.int64) * SECONDS + np.minimum(second.astype(np.int64), SECONDS - 1)
 
     def acquisition_weights(self, growth: float, seasonal: float, months: int | None) -> np.ndarray:
-        """Relative numbers of new customers on each day of history, shape (days,)."""
+        """Return the relative numbers of new customers on each day of history, shape (days,)."""
         day = np.arange(self.days)
         weights = (1 + growth) ** (day / 365.25) * (1 + seasonal * (self.intensity[: self.days] - 1))
         if months is not None:
@@ -87,12 +92,12 @@ def build_calendar(end: date, years: int, season: Season | None) -> Calendar:
     season : Season or None
         The unit's seasonality; None makes every day alike.
     """
-    first_future = np.datetime64(end, "D") + 1
+    first_future = add_days(np.datetime64(end, "D"), 1)
     start = add_months(first_future, -12 * years)
     ahead = (add_months(first_future, np.arange(FUTURE_MONTHS + 1)) - start).astype(int)
     intensity = np.ones(int(ahead[-1]))
     if season is not None:
-        raw = _raw_intensity(start + np.arange(ahead[-1]), season)
+        raw = _raw_intensity(add_days(start, np.arange(ahead[-1])), season)
         edges = (add_months(first_future, 12 * np.arange(-years, 4)) - start).astype(int)
         for low, high in zip(edges[:-1], edges[1:], strict=True):
             intensity[low:high] = raw[low:high] / raw[low:high].mean()
@@ -109,7 +114,7 @@ def build_calendar(end: date, years: int, season: Season | None) -> Calendar:
 
 
 def _raw_intensity(days: np.ndarray, season: Season) -> np.ndarray:
-    """Intensity of each day before it is normalised."""
+    """Compute the intensity of each day before it is normalised."""
     year = days.astype("datetime64[Y]")
     of_year = (days - year.astype("datetime64[D]")).astype(int) + 1
     month = (days.astype("datetime64[M]") - year.astype("datetime64[M]")).astype(int) + 1
