@@ -267,7 +267,7 @@ def product_table(catalogue: Catalogue) -> pa.Table:
 
 
 def month_table(unit: ShopUnit | MobileUnit, totals: np.ndarray, calendar: Calendar) -> pa.Table:
-    """Build the true unit totals of each of the 36 months after the end: month number, its first day, and the totals."""
+    """Build the true totals of each of the 36 months after the end: month number, its first day, the totals."""
     names = ("subscribers", "value") if isinstance(unit, MobileUnit) else MONTH_COLUMNS
     number = np.arange(1, len(totals) + 1)
     columns = {"month": number, "starts_on": add_months(calendar.first_future, number - 1)}

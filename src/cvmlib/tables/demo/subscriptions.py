@@ -37,7 +37,7 @@ class FutureFees(NamedTuple):
 
 
 def cumulative_hazard(unit: MobileUnit, months: int) -> np.ndarray:
-    """Fees of the next 12 months: months paid and money, shape (customers,); totals by month, shape (36, 2)."""
+    """Compute G(1), ..., G(months): minus the log survival of a customer per unit of ``-log(1 - theta)``."""
     t = np.arange(1, months + 1)
     bump = np.where(np.isin(t, unit.contract_months), unit.contract_bump, 1.0)
     bump[0] = unit.first_month
