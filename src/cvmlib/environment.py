@@ -1,7 +1,8 @@
 """Where the tools keep their caches and settings: inside the checkout, however Python was started.
 
-`make env` lets every Python of the virtual environment call `prepare` at its start, so that ``make``, ``.venv/bin/cvm``,
-JupyterLab and the kernels it starts all see the same settings. A variable that is already set is left as it is.
+`make env` lets every Python of the virtual environment call `prepare` at its start, so that ``make``,
+``.venv/bin/cvm``, JupyterLab and the kernels it starts all see the same settings. A variable that is already set is
+left as it is.
 """
 
 import os
