@@ -210,7 +210,7 @@ FASHION = ShopUnit(
     prefix="F",
     customers=12_000,
     acquisition=Acquisition(growth=0.15, seasonal=0.5),
-    season=Season(annual=0.22, annual_top=362, peak=0.35, dip=0.25, weekend=0.12),
+    season=Season(annual=0.22, annual_top=20, peak=0.35, dip=0.25, weekend=0.12),
     buying=Buying(rate_per_year=2.2, rate_shape=0.8, dropout_mean=0.12, dropout_concentration=4.0),
     spend=Spend(p=4.0, q=4.5, mean=75.0),
     covariates=_SHOPPERS,
