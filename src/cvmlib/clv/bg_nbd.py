@@ -94,23 +94,42 @@ def expected_purchases(
     array
         Expected number of purchases, each discounted by ``exp(-discount * s)``.
     """
-    arrays = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (r + frequency, alpha + T, a, a + b + frequency)))
+    x = np.asarray(frequency, dtype=float)
+    return (r + x) / (alpha + T) * _integrate(1.0, horizon, discount, r + x, alpha + T, a, a + b + x)
+
+
+def expected_time_alive(
+    horizon: float, frequency: Array, T: Array, r: Array, alpha: Array, a: Array, b: Array, *, discount: float = 0.0
+) -> Array:
+    """Expected (discounted) time in the next `horizon` until a customer **who is alive** at ``T`` leaves.
+
+    The probability of being alive at s ahead is ``E[exp(-lambda p s)]``; parameters are those of
+    `expected_purchases`, and the result is in the unit of time of `horizon`.
+    """
+    x = np.asarray(frequency, dtype=float)
+    return _integrate(0.0, horizon, discount, r + x, alpha + T, a, a + b + x)
+
+
+def _integrate(
+    power: float, horizon: float, discount: float, shape: Array, rate: Array, a: Array, c: Array
+) -> Array:
+    arrays = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (shape, rate, a, c)))
     flat = [np.ascontiguousarray(v).ravel() for v in arrays]
-    return _integrated_rate(float(horizon), float(discount), *flat).reshape(arrays[0].shape)
+    return _integrated_survival(power, float(horizon), float(discount), *flat).reshape(arrays[0].shape)
 
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 
 @numba.njit(cache=True)
-def _integrated_rate(
-    horizon: float, discount: float, shape: Array, rate: Array, a: Array, c: Array
+def _integrated_survival(
+    power: float, horizon: float, discount: float, shape: Array, rate: Array, a: Array, c: Array
 ) -> Array:  # pragma: no cover - compiled
-    """Integrate ``E[lambda exp(-lambda p s - discount s)]`` over s in (0, horizon).
+    """Integrate ``E[lambda^power exp(-lambda p s - discount s)] / E[lambda^power]`` over s in (0, horizon).
 
-    ``lambda`` ~ Gamma(shape, rate), ``p`` ~ Beta(a, c - a), so the rate at s is
-    ``shape / rate * 2F1(shape + 1, a; c; -s / rate)``, evaluated by the Pfaff transformation, whose series has an
-    argument in (0, 1). The panels double in length from ``rate`` on, so that the rate's scale of change is resolved.
+    ``lambda`` ~ Gamma(shape, rate), ``p`` ~ Beta(a, c - a), so the integrand is
+    ``2F1(shape + power, a; c; -s / rate) exp(-discount s)``. The panels double in length from ``rate`` on, so that the
+    scale on which it changes is resolved.
     """
     result = np.zeros(shape.size)
     for i in range(shape.size):
@@ -120,14 +139,15 @@ def _integrated_rate(
             half = 0.5 * (stop - start)
             for node, weight in zip(_NODES, _WEIGHTS):
                 s = start + half * (1.0 + node)
-                total += half * weight * np.exp(-discount * s) * _survival_of_rate(shape[i] + 1.0, a[i], c[i], s / rate[i])
+                value = _mean_survival(shape[i] + power, a[i], c[i], s / rate[i])
+                total += half * weight * np.exp(-discount * s) * value
             start = stop
-        result[i] = shape[i] / rate[i] * total
+        result[i] = total
     return result
 
 
 @numba.njit(cache=True)
-def _survival_of_rate(n: float, a: float, c: float, y: float) -> float:  # pragma: no cover - compiled
+def _mean_survival(n: float, a: float, c: float, y: float) -> float:  # pragma: no cover - compiled
     """``2F1(n, a; c; -y)`` for n, a > 0, c > a, y >= 0, by the Pfaff transformation with ``z = y / (1 + y)``.
 
     ``(1 + y)^-a 2F1(a, c - n; c; z)`` converges fast but cancels when n is well above c; then
@@ -155,21 +175,10 @@ def _survival_of_rate(n: float, a: float, c: float, y: float) -> float:  # pragm
     return total
 
 
-def expected_since_start(age: Array, r: Array, alpha: Array, a: Array, b: Array) -> Array:
-    """Expected repeat purchases of a new customer up to `age` (equation 9 of the paper)."""
-    age, r, alpha, a, b = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (age, r, alpha, a, b)))
-    flat = [np.ascontiguousarray(v).ravel() for v in (r, alpha, a, a + b)]
-    ages = age.ravel()
-    values = [_integrated_rate(t, 0.0, *(v[i : i + 1] for v in flat))[0] for i, t in enumerate(ages)]
-    return np.array(values).reshape(age.shape)
-
-
-@dataclass(frozen=True)
-class Future:
-    """Simulated futures. Arrays of one shape: alive (bool), purchases (count), and the customer's drawn rate and p."""
-
-    alive: npt.NDArray[np.bool_]
-    purchases: npt.NDArray[np.int64]
+def expected_since_start(age: Array, r: float, alpha: float, a: float, b: float) -> Array:
+    """Expected repeat purchases of a new customer up to each `age` (equation 9 of the paper), shape of `age`."""
+    ages = np.asarray(age, dtype=float)
+    return np.array([expected_purchases(t, 0.0, 0.0, r, alpha, a, b) for t in ages.ravel()]).reshape(ages.shape)
 
 
 def simulate_future(
@@ -182,8 +191,8 @@ def simulate_future(
     a: Array,
     b: Array,
     rng: np.random.Generator,
-) -> Future:
-    """Draw what each customer does in the next `horizon`, given his counts: exact, one draw per element.
+) -> npt.NDArray[np.int64]:
+    """Draw each customer's purchases in the next `horizon`, given his counts: exact, one draw per element.
 
     A living customer would buy Poisson(lambda * horizon) times if he never left; he leaves at his first dropout, so he
     buys the smaller of that and a Geometric(p) number.
@@ -196,7 +205,7 @@ def simulate_future(
     rate = rng.standard_gamma(r + x) / (alpha + age)
     until_left = rng.geometric(np.clip(rng.beta(a, b + x), 1e-12, 1.0))
     purchases[alive] = np.minimum(rng.poisson(rate * horizon), until_left)
-    return Future(alive, purchases)
+    return purchases
 
 
 def simulate_customers(

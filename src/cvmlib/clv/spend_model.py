@@ -1,0 +1,126 @@
+"""Hierarchical Gamma-Gamma over business units.
+
+Each unit has a mean spend per purchase, a ``p`` (regularity of one customer's purchases) and a ``q`` (likeness of
+customers), partially pooled on the log scale like the purchase model. Money is divided by the geometric mean spend of
+the portfolio before a prior sees it, so that a forecast does not depend on the currency's unit. ``q`` is kept above one,
+without which the mean spend of a customer would be infinite.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+from cvmlib import inference
+from cvmlib.clv.purchase_model import pooled
+from cvmlib.errors import UnfitModelError
+
+NAMES = ["mean_spend", "p", "q"]
+
+#: Priors on the log scales, as in the purchase model: (name, mean, sd, median and log-sd of the spread between units).
+PRIORS = (
+    ("log_mean_spend", 0.0, 2.0, 0.5, 0.5),
+    ("log_p", 1.0, 1.0, 0.3, 0.35),
+    ("log_q_less_one", 1.0, 1.0, 0.3, 0.35),
+)
+
+#: A unit whose spend varies less than this (standard deviation of log spend) has one price, not a distribution.
+LEAST_VARIATION = 1e-6
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Posterior draws of one unit's Gamma-Gamma parameters, shape (draws,); `gamma` in money."""
+
+    p: npt.NDArray[np.float64]
+    q: npt.NDArray[np.float64]
+    gamma: npt.NDArray[np.float64]
+
+    def column(self) -> tuple[npt.NDArray[np.float64], ...]:
+        """Return the parameters as (draws, 1) arrays that broadcast against rows."""
+        return self.p[:, None], self.q[:, None], self.gamma[:, None]
+
+
+@dataclass(frozen=True)
+class SpendFit:
+    """A fitted spend model. Units in `constant` have one price for everything: no spread to model."""
+
+    trace: xr.DataTree | None
+    units: tuple[str, ...]
+    constant: dict[str, float]
+    diagnostics: inference.Diagnostics | None
+
+    def draws(self, unit: str, count: int = 1000) -> Draws:
+        """Take evenly spaced posterior draws for `unit`, in money; a constant price is the limit of large p and q."""
+        if unit in self.constant:
+            large = np.full(count, 1e9)
+            return Draws(large, large, self.constant[unit] * np.full(count, (1e9 - 1) / 1e9))
+        posterior = self.trace["posterior"].to_dataset().sel(unit=unit)
+        mean, p, q = (inference.thin(posterior[name], count) for name in NAMES)
+        return Draws(p, q, mean * (q - 1.0) / p)
+
+
+def build_model(counts: pd.DataFrame, units: list[str]) -> pm.Model:
+    """Build the hierarchical Gamma-Gamma.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        ``unit``, ``frequency`` (at least one), ``monetary_value`` (above zero), ``customers``.
+    units : list of str
+        Units to have parameters; one without a row gets what the others tell of it.
+    """
+    codes = pd.Index(units).get_indexer(counts["unit"])
+    x = counts["frequency"].to_numpy(dtype=float)
+    z = counts["monetary_value"].to_numpy(dtype=float)
+    n = counts["customers"].to_numpy(dtype=float)
+    scale = float(np.exp(np.average(np.log(z), weights=n)))
+    total = x * z / scale
+    sums = pd.DataFrame({"x": x * n, "log": x * np.log(total) * n, "n": n}).groupby(codes).sum()
+    sums = sums.reindex(range(len(units)), fill_value=0.0)
+    pairs = pd.DataFrame({"unit": codes, "x": x, "n": n}).groupby(["unit", "x"])["n"].sum().reset_index()
+    g, fx, fn = pairs["unit"].to_numpy(), pairs["x"].to_numpy(), pairs["n"].to_numpy()
+    with pm.Model(coords={"unit": units}) as model:
+        log_mean, log_p, log_q = (pooled(*prior) for prior in PRIORS)
+        pm.Deterministic("mean_spend", pt.exp(log_mean) * scale, dims="unit")
+        p = pm.Deterministic("p", pt.exp(log_p), dims="unit")
+        q = pm.Deterministic("q", 1.0 + pt.exp(log_q), dims="unit")
+        gamma = pt.exp(log_mean) * (q - 1.0) / p
+        by_unit = sums["n"].to_numpy() * (q * pt.log(gamma) - pt.gammaln(q)) + p * sums["log"].to_numpy()
+        by_frequency = fn * (pt.gammaln(p[g] * fx + q[g]) - pt.gammaln(p[g] * fx))
+        by_row = n * (p[codes] * x + q[codes]) * pt.log(gamma[codes] + total)
+        pm.Potential("log_likelihood", by_unit.sum() + by_frequency.sum() - by_row.sum())
+    return model
+
+
+def fit(counts: pd.DataFrame, sampling: inference.Sampling) -> SpendFit:
+    """Fit the hierarchical Gamma-Gamma on customers with at least one repeat purchase of some value.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        ``unit``, ``frequency``, ``monetary_value``, ``customers``; rows without repeat purchases or money are left out.
+    sampling : Sampling
+        Lengths and seed.
+    """
+    kept = counts[(counts["frequency"] > 0) & (counts["monetary_value"] > 0)]
+    spread = np.log(kept["monetary_value"]).groupby(kept["unit"]).std().fillna(0.0)
+    constant = {
+        str(unit): float(kept.loc[kept["unit"] == unit, "monetary_value"].mean())
+        for unit in spread.index[spread < LEAST_VARIATION]
+    }
+    units = sorted({str(u) for u in counts["unit"]})
+    modelled = [u for u in units if u not in constant]
+    if not modelled:
+        return SpendFit(None, tuple(units), constant, None)
+    if len(kept) == 0:
+        raise UnfitModelError(
+            f"No customer of {', '.join(units)} has a repeat purchase of a value above zero, so spend cannot be "
+            "modelled. Check the mapping of the value column."
+        )
+    trace = inference.sample(build_model(kept[kept["unit"].isin(modelled)], modelled), sampling)
+    return SpendFit(trace, tuple(units), constant, inference.diagnose(trace, NAMES))
