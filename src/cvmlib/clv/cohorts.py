@@ -182,9 +182,9 @@ def _repeat_curve(counts: pd.DataFrame, interval: float, largest_step: float) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(events / (risk * (risk - events)))
         spread = norm.ppf(0.5 + interval / 2) * np.sqrt(greenwood) / np.abs(np.log(still))
-        low, high = (1 - still ** np.exp(sign * spread) for sign in (1, -1))
-    low, high = np.minimum(np.nan_to_num(low, nan=1.0), 1 - still), np.nan_to_num(high, nan=1.0)
+        low, high = (1 - still ** np.exp(sign * spread) for sign in (-1, 1))
     curve = pd.DataFrame({"time": fit.surv_times, "share": 1 - still, "low": low, "high": high, "at_risk": risk})
+    curve = curve.assign(low=curve["low"].ffill().fillna(0.0), high=curve["high"].fillna(1.0))  # nobody is left
     longest = _followed_until(time, weights, fit, largest_step)
     start = pd.DataFrame([{"time": 0.0, "share": 0.0, "low": 0.0, "high": 0.0, "at_risk": weights.sum()}])
     curve = pd.concat([start, curve]).drop_duplicates("time", keep="last")
