@@ -1,0 +1,192 @@
+"""Prepare a non-contractual unit: check its tables, count its customers, and put the counts where notebooks read them.
+
+The group-by runs where the tables live. What is written (under ``build/<portfolio>/units/<unit>/``) is what every later
+step reads, so that the tables are read once.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from cvmlib.clv import counts, timing
+from cvmlib.portfolio import BusinessUnit, Portfolio
+from cvmlib.tables.checks import check_unit
+from cvmlib.tables.cleaning import clean_keyed, clean_transactions
+from cvmlib.tables.problems import CheckReport
+from cvmlib.tables.sources import mapped_table
+
+
+@dataclass(frozen=True)
+class UnitBase:
+    """The customer base of one unit, as `prepare_unit` left it.
+
+    Parameters
+    ----------
+    portfolio, unit : Portfolio, BusinessUnit
+        What it belongs to.
+    purchases : ibis Table
+        ``customer_id``, ``period``, ``value``: one row per customer and period with a purchase.
+    customers : ibis Table
+        One row per customer at the end of observation, with the covariates of the ``customers`` table.
+    calibration : ibis Table or None
+        One row per customer at the end of the calibration, with what he did in the holdout.
+    checks : CheckReport
+        What the checks found.
+    end, calibration_end : date
+        Last day of the observation and of the calibration (None without a holdout).
+    returned_share : float
+        Money returned in later periods over money bought.
+    """
+
+    portfolio: Portfolio
+    unit: BusinessUnit
+    folder: Path
+    purchases: ir.Table
+    customers: ir.Table
+    calibration: ir.Table | None
+    checks: CheckReport
+    end: date
+    calibration_end: date | None
+    returned_share: float
+
+    @property
+    def gaps(self) -> pd.DataFrame:
+        """Squared gaps between purchases, see `cvmlib.clv.timing.count_gaps`."""
+        return pd.read_parquet(self.folder / "gaps.parquet")
+
+    def count_rows(self, *, calibration: bool = False, spend: bool = False) -> pd.DataFrame:
+        """Count rows of the unit, with the unit's name: for the fit, or with `spend` also told apart by spend.
+
+        Parameters
+        ----------
+        calibration : bool
+            Counts at the end of the calibration instead of the end of observation.
+        spend : bool
+            Tell customers apart by ``monetary_value`` too (and by ``holdout_frequency`` in a calibration).
+        """
+        table = self.calibration if calibration else self.customers
+        columns = ["frequency", "recency", "T"]
+        if spend:
+            columns += ["monetary_value", "holdout_frequency"] if calibration else ["monetary_value"]
+        rows = counts.count_rows(table, columns=columns).to_pandas()
+        rows.insert(0, "unit", self.unit.name)
+        return rows
+
+
+def unit_folder(portfolio: Portfolio, unit: str) -> Path:
+    """Folder of what is built for one unit."""
+    return portfolio.build_dir / "units" / unit
+
+
+def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
+    """Check and count one unit, and write the result.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The portfolio.
+    unit : str
+        Name of a non-contractual unit.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    DataError
+        A check is fatal; the report of the checks is written all the same.
+    """
+    folder = unit_folder(portfolio, unit)
+    folder.mkdir(parents=True, exist_ok=True)
+    report = check_unit(portfolio, unit)
+    written = [_write_text(folder / "checks.json", report.to_json())]
+    report.raise_if_fatal()
+    end, time_unit = report.end_of_observation, portfolio.time_unit
+    transactions = clean_transactions(mapped_table(portfolio, unit, "transactions"), end)
+    purchases = folder / "purchases.parquet"
+    write_table(counts.count_purchases(transactions, time_unit), purchases)
+    local = ibis.duckdb.connect()
+    log = local.read_parquet(purchases)
+    customers = counts.count_customers(log, end, time_unit=time_unit)
+    if "customers" in portfolio.units[unit].tables and "customers" not in report.blocked:
+        known = folder / "covariates.parquet"
+        write_table(clean_keyed(mapped_table(portfolio, unit, "customers"), "customers"), known)
+        customers = customers.left_join(local.read_parquet(known), "customer_id", rname="{name}_known")
+        customers = customers.drop("customer_id_known")
+        written.append(known)
+    write_table(customers.order_by("customer_id"), folder / "customers.parquet")
+    split = calibration_end(portfolio, end, log)
+    if split is not None:
+        calibration = counts.count_customers(log, split, time_unit=time_unit, holdout_end=end)
+        write_table(calibration.order_by("customer_id"), folder / "calibration.parquet")
+        written.append(folder / "calibration.parquet")
+    else:
+        (folder / "calibration.parquet").unlink(missing_ok=True)
+    write_table(timing.count_gaps(log, end, time_unit), folder / "gaps.parquet")
+    facts = {
+        "end": end.isoformat(),
+        "calibration_end": split and split.isoformat(),
+        "returned_share": counts.returned_share(transactions, time_unit),
+    }
+    written += [purchases, folder / "customers.parquet", folder / "gaps.parquet"]
+    return [*written, _write_text(folder / "base.json", json.dumps(facts, indent=1))]
+
+
+def load_unit(portfolio: Portfolio, unit: str) -> UnitBase:
+    """Load what `prepare_unit` wrote."""
+    folder = unit_folder(portfolio, unit)
+    facts = json.loads((folder / "base.json").read_text())
+    local = ibis.duckdb.connect()
+    split = facts["calibration_end"]
+    return UnitBase(
+        portfolio=portfolio,
+        unit=portfolio.units[unit],
+        folder=folder,
+        purchases=local.read_parquet(folder / "purchases.parquet"),
+        customers=local.read_parquet(folder / "customers.parquet"),
+        calibration=local.read_parquet(folder / "calibration.parquet") if split else None,
+        checks=CheckReport.from_json((folder / "checks.json").read_text()),
+        end=date.fromisoformat(facts["end"]),
+        calibration_end=date.fromisoformat(split) if split else None,
+        returned_share=facts["returned_share"],
+    )
+
+
+def calibration_end(portfolio: Portfolio, end: date, purchases: ir.Table) -> date | None:
+    """Last day of the calibration, or None when the history before it is too short to learn from.
+
+    The calibration must hold at least 20 customers who bought again in it.
+    """
+    if not portfolio.holdout_months:
+        return None
+    split = counts.holdout_split(end, portfolio.holdout_months)
+    known = counts.count_customers(purchases, split, time_unit=portfolio.time_unit)
+    repeat = int((known.frequency > 0).sum().to_pandas() or 0)
+    return split if repeat >= 20 else None
+
+
+def write_table(table: ir.Table, path: Path) -> None:
+    """Write an Ibis expression of any engine to one Parquet file, replaced whole, without holding it in memory."""
+    partial = path.with_suffix(".partial")
+    if table.get_backend().name == "duckdb":
+        table.to_parquet(partial)
+    else:
+        import pyarrow.parquet as pq
+
+        batches = table.to_pyarrow_batches()
+        with pq.ParquetWriter(partial, batches.schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+    partial.replace(path)
+
+
+def _write_text(path: Path, text: str) -> Path:
+    path.write_text(text + "\n", encoding="utf-8")
+    return path

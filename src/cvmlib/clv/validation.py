@@ -1,0 +1,236 @@
+"""Is the forecast to be trusted? Holdout errors, coverage, and the verdict that every report opens with."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cvmlib.clv import bg_nbd
+from cvmlib.clv.purchase_model import Draws
+from cvmlib.clv.timing import Regularity
+from cvmlib.clv.value import Prediction
+from cvmlib.inference import Diagnostics
+
+Outcome = Literal["pass", "warn", "fail"]
+
+#: A forecast that misses the total by more than this, outside its interval, is not to be acted upon.
+BIAS_LIMIT = 0.20
+#: Shortfall of the coverage of single customers, in points, that warns and that fails.
+COVERAGE_WARN, COVERAGE_FAIL = 0.05, 0.10
+#: Erlang shapes within these bounds are near enough to random timing; beyond the outer ones P(alive) misleads.
+REGULARITY_WARN, REGULARITY_FAIL = (0.8, 1.25), (0.5, 2.0)
+#: With fewer repeat buyers a unit's forecast rests largely on the other units.
+FEW_REPEAT_BUYERS = 50
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """What the calibration forecast of the holdout, and what happened, over the customers known by then."""
+
+    customers: int
+    actual: float
+    mean: float
+    low: float
+    high: float
+    mae: float
+    rmse: float
+    correlation: float
+    coverage: float
+    interval: float
+
+    @property
+    def bias(self) -> float:
+        """Forecast over actual purchases, less one."""
+        return self.mean / self.actual - 1.0 if self.actual else float("nan")
+
+    @property
+    def inside(self) -> bool:
+        """Whether the actual total lies in the forecast interval."""
+        return self.low <= self.actual <= self.high
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the figures as a plain dictionary, with the bias."""
+        return asdict(self) | {"bias": self.bias}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the model on one unit: its name, the outcome, and a sentence for the reader."""
+
+    name: str
+    outcome: Outcome
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the checks add up to: ``sound``, ``caution`` or ``withheld``, with the reasons in words."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def level(self) -> str:
+        """The worst outcome decides."""
+        outcomes = {c.outcome for c in self.checks}
+        return "withheld" if "fail" in outcomes else "caution" if "warn" in outcomes else "sound"
+
+    @property
+    def reasons(self) -> list[str]:
+        """Sentences of the checks that did not pass, failures first."""
+        order = {"fail": 0, "warn": 1}
+        return [c.sentence for c in sorted(self.checks, key=lambda c: order.get(c.outcome, 2)) if c.outcome != "pass"]
+
+
+def score_holdout(prediction: Prediction) -> Holdout:
+    """Compare a calibration's prediction of the holdout with what happened.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of rows that carry ``holdout_frequency``.
+    """
+    rows = prediction.rows
+    weights = rows["customers"].to_numpy(dtype=float)
+    actual, mean = rows["holdout_frequency"].to_numpy(dtype=float), rows["purchases"].to_numpy()
+    inside = (actual >= rows["purchases_low"]) & (actual <= rows["purchases_high"])
+    total = prediction.total("purchases")
+    return Holdout(
+        customers=int(weights.sum()),
+        actual=float(weights @ actual),
+        **total,
+        mae=float(np.average(np.abs(actual - mean), weights=weights)),
+        rmse=float(np.sqrt(np.average((actual - mean) ** 2, weights=weights))),
+        correlation=_correlation(actual, mean, weights),
+        coverage=float(np.average(inside, weights=weights)),
+        interval=prediction.interval,
+    )
+
+
+def judge(
+    purchase: Diagnostics,
+    spend: Diagnostics | None,
+    regularity: Regularity | None,
+    holdout: Holdout | None,
+    repeat_buyers: int,
+) -> Verdict:
+    """Weigh the checks of one unit.
+
+    Parameters
+    ----------
+    purchase, spend : Diagnostics
+        Convergence of both models; `spend` is None where the price never varies.
+    regularity : Regularity, optional
+        Timing of the purchases; None when there are too few to tell.
+    holdout : Holdout, optional
+        None when the history is too short to hold anything out.
+    repeat_buyers : int
+        Customers with a repeat purchase.
+    """
+    checks = [_check_convergence("purchase model", purchase)]
+    if spend is not None:
+        checks.append(_check_convergence("spend model", spend))
+    checks += [_check_timing(regularity), *_check_holdout(holdout), _check_repeat_buyers(repeat_buyers)]
+    return Verdict(tuple(checks))
+
+
+def track(
+    customers: pd.DataFrame, draws: Draws, starts: npt.NDArray[np.float64], days: npt.NDArray[np.float64]
+) -> pd.DataFrame:
+    """Expected cumulative repeat purchases of all customers by calendar day, for a tracking plot.
+
+    Parameters
+    ----------
+    customers : DataFrame
+        ``customers`` who first bought on each day of `starts`.
+    draws : Draws
+        Posterior draws; about 50 are enough.
+    starts : array
+        Days of the first purchases, shape (cohorts,).
+    days : array
+        Days at which to evaluate, on the same clock.
+
+    Returns
+    -------
+    DataFrame
+        ``day``, ``mean``, ``low``, ``high`` (90% interval of the expectation).
+    """
+    ages = np.clip(days[:, None] - starts[None, :], 0.0, None)
+    grid = np.linspace(0.0, ages.max(), 61)
+    weights = customers["customers"].to_numpy(dtype=float)
+    paths = np.empty((len(draws.r), len(days)))
+    for i, parameters in enumerate(zip(draws.r, draws.alpha, draws.a, draws.b)):
+        curve = bg_nbd.expected_since_start(grid, *parameters)
+        paths[i] = np.interp(ages, grid, curve) @ weights
+    low, high = np.quantile(paths, [0.05, 0.95], axis=0)
+    return pd.DataFrame({"day": days, "mean": paths.mean(axis=0), "low": low, "high": high})
+
+
+def _check_convergence(name: str, diagnostics: Diagnostics) -> Check:
+    sentence = diagnostics.sentence()
+    return Check(f"convergence of the {name}", "pass" if diagnostics.passed else "fail", f"The {name}: {sentence}")
+
+
+def _check_timing(regularity: Regularity | None) -> Check:
+    name = "timing of purchases"
+    if regularity is None:
+        return Check(name, "pass", "Too few customers bought three times or more to test the timing of their purchases.")
+    kind = "more regular" if regularity.k > 1 else "more clustered"
+    found = (
+        f"an Erlang shape of {regularity.k:.2f} (90% interval {regularity.low:.2f} to {regularity.high:.2f}), "
+        "where 1 is random timing"
+    )
+    if regularity.low > REGULARITY_FAIL[1] or regularity.high < REGULARITY_FAIL[0]:
+        return Check(
+            name,
+            "fail",
+            f"Customers buy far {kind} than the model assumes: {found}. The model then misreads silence, so who is "
+            "alive, and what the customers are worth, cannot be concluded from it.",
+        )
+    if regularity.low > REGULARITY_WARN[1] or regularity.high < REGULARITY_WARN[0]:
+        return Check(
+            name, "warn", f"Customers buy somewhat {kind} than the model assumes: {found}. "
+            "The probability that a single customer is alive is less certain than stated.",
+        )  # fmt: skip
+    return Check(name, "pass", f"Purchases are timed nearly at random, as the model assumes: {found}.")
+
+
+def _check_holdout(holdout: Holdout | None) -> list[Check]:
+    if holdout is None or holdout.actual == 0:
+        return [
+            Check("holdout", "warn", "The history is too short to hold out a part of it, so the forecast is untested.")
+        ]
+    total = (
+        f"forecast {holdout.mean:,.0f} purchases in the holdout (90% interval {holdout.low:,.0f} to "
+        f"{holdout.high:,.0f}); {holdout.actual:,.0f} happened, so the forecast was {abs(holdout.bias):.0%} too "
+        f"{'high' if holdout.bias > 0 else 'low'}"
+    ).replace("90%", f"{holdout.interval:.0%}")
+    if holdout.inside:
+        first = Check("holdout total", "pass", f"The model {total}, within its interval.")
+    elif abs(holdout.bias) <= BIAS_LIMIT:
+        first = Check("holdout total", "warn", f"The model {total}, outside its interval: totals are less certain than stated.")
+    else:
+        first = Check("holdout total", "fail", f"The model {total}: totals cannot be relied on.")
+    short = holdout.interval - holdout.coverage
+    outcome: Outcome = "fail" if short > COVERAGE_FAIL else "warn" if short > COVERAGE_WARN else "pass"
+    sentence = (
+        f"Of the customers, {holdout.coverage:.0%} bought as often in the holdout as their {holdout.interval:.0%} "
+        "intervals said."
+    )
+    return [first, Check("holdout intervals of customers", outcome, sentence)]
+
+
+def _check_repeat_buyers(count: int) -> Check:
+    if count >= FEW_REPEAT_BUYERS:
+        return Check("repeat buyers", "pass", f"{count:,} customers bought again.")
+    return Check(
+        "repeat buyers", "warn", f"Only {count:,} customers bought again, so the forecast rests largely on what the "
+        "other units tell.",
+    )  # fmt: skip
+
+
+def _correlation(actual: np.ndarray, mean: np.ndarray, weights: np.ndarray) -> float:
+    covariance = np.cov(actual, mean, aweights=weights)
+    scale = np.sqrt(covariance[0, 0] * covariance[1, 1])
+    return float(covariance[0, 1] / scale) if scale > 0 else float("nan")
