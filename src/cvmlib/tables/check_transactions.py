@@ -1,0 +1,465 @@
+"""Checks of transactions: one pass counts every condition, a second groups customers and days."""
+
+import datetime
+import math
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from cvmlib.tables.cleaning import clean_transactions, repeated_rows, transaction_reason
+from cvmlib.tables.findings import SHOWN, Findings, as_rows
+from cvmlib.tables.mapping import KEPT, RAW, is_float_text
+from cvmlib.tables.problems import count_words
+
+_TRUNCATE = {"hour": "h", "day": "D", "week": "W"}
+_OFFSET = r"[0-9]:[0-9]{2}[^+-]*([+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2}|Z)$"
+_OUTLIER_SD = 6.0
+_MOSTLY = 0.5
+
+_DROPPED = {
+    "missing_customer_id": ("customer_id", "{rows} have no customer id", "dropped: they belong to nobody."),
+    "missing_date": ("date", "{rows} have no date", "dropped."),
+    "unparsable_date": (
+        "date",
+        "{rows} hold a date that cannot be read",
+        "dropped; to keep them, write dates as 2026-06-30 or map the column with an expression such as "
+        "date = \"try_strptime(day, '%d.%m.%Y')\".",
+    ),
+    "implausible_date": ("date", "{rows} are dated before 1900", "dropped: such dates are slips or placeholders."),
+    "missing_value": ("value", "{rows} have no value", "dropped."),
+    "unparsable_value": (
+        "value",
+        "{rows} hold a value that is no number",
+        "dropped; to keep them, write numbers with a decimal point or map the column with an expression such as "
+        "value = \"TRY_CAST(replace(amount, ',', '.') AS DOUBLE)\".",
+    ),
+    "nonfinite_value": ("value", "{rows} hold a value that is not a finite number", "dropped."),
+    "future_date": ("date", "{rows} are dated after the end of observation, {end}", "dropped."),
+}
+
+
+def check_transactions(
+    findings: Findings, end: datetime.date | None, time_unit: str, holdout_months: int
+) -> dict[str, Any]:
+    """Check mapped transactions and record what is found.
+
+    Parameters
+    ----------
+    findings : Findings
+        Where problems are recorded.
+    end : datetime.date or None
+        Last day of the observation; None when no row has a usable date.
+    time_unit : {"hour", "day", "week"}
+        Resolution of counting.
+    holdout_months : int
+        Months held out at the end.
+
+    Returns
+    -------
+    dict
+        The facts of `CheckReport.facts`.
+    """
+    end = end or datetime.date.today()
+    table = _with_reason(findings.mapping.table, len(findings.mapping.filters), end)
+    counts = _count_conditions(table)
+    findings.rows = int(counts["rows"].sum())
+    if findings.rows == 0:
+        findings.add("empty", "", "the table has no rows", "export it again, with its rows.", fatal=True)
+        return {"rows_used": 0}
+    _report_filters(findings, counts)
+    _report_dropped(findings, counts, end)
+    if "used" not in counts.index:
+        _report_nothing_left(findings, counts, end)
+        return {"rows_used": 0}
+    used = counts.loc["used"]
+    usable = findings.mapping.passing
+    usable = usable.filter(transaction_reason(usable, end).isnull())
+    _report_ids(findings, usable, used)
+    _report_values(findings, usable, used)
+    _report_offsets(findings, usable, used)
+    return _check_customers(findings, used, end, time_unit, holdout_months)
+
+
+def _with_reason(table: ir.Table, filters: int, end: datetime.date) -> ir.Table:
+    failed = [(~table[f"{KEPT}{i}"], f"filter_{i}") for i in range(filters)]
+    reason = transaction_reason(table, end).fill_null("used")
+    return table.mutate(reason=ibis.cases(*failed, else_=reason) if failed else reason)
+
+
+def _count_conditions(table: ir.Table) -> pd.DataFrame:
+    """Count every condition in one pass, by the reason for which rows are dropped (``used`` when they are not)."""
+    value, positive = table.value, table.value > 0
+    finite = value.notnull() & ~value.isnan() & ~value.isinf()
+    log = ibis.ifelse(positive & finite, value, 1.0).ln()
+    measures = {
+        "rows": table.count(),
+        "money": value.sum(where=finite),
+        "zero": (value == 0).sum(),
+        "negative": (value < 0).sum(),
+        "negative_money": value.sum(where=finite & (value < 0)),
+        "positive": (positive & finite).sum(),
+        "log_mean": log.mean(where=positive & finite),
+        "log_sd": log.std(where=positive & finite, how="pop"),
+        "first": table.date.min(),
+        "last": table.date.max(),
+    }
+    if f"date{RAW}" in table.columns:
+        measures["offsets"] = table[f"date{RAW}"].re_search(_OFFSET).sum()
+    if f"customer_id{RAW}" in table.columns:
+        raw = table[f"customer_id{RAW}"]
+        measures["padded"] = (raw != raw.strip()).sum()
+        measures["float_ids"] = is_float_text(raw.strip()).sum()
+    frame = table.group_by("reason").agg(**measures).execute().set_index("reason")
+    numbers = [name for name in frame.columns if name not in ("first", "last")]
+    return frame.assign(**{name: frame[name].astype("float64").fillna(0.0) for name in numbers})
+
+
+def _report_filters(findings: Findings, counts: pd.DataFrame) -> None:
+    for i, text in enumerate(findings.mapping.filters):
+        if f"filter_{i}" in counts.index:
+            row = counts.loc[f"filter_{i}"]
+            findings.add(
+                "filtered",
+                "",
+                f"the row filter “{text}” leaves out {{rows}}",
+                "left out, as the portfolio file says.",
+                rows=int(row["rows"]),
+                money=float(row["money"]),
+            )
+
+
+def _report_dropped(findings: Findings, counts: pd.DataFrame, end: datetime.date) -> None:
+    reason = transaction_reason(findings.mapping.passing, end)
+    supplied = sum(int(n) for reason, n in counts["rows"].items() if not str(reason).startswith("filter_"))
+    for kind, (column, message, treatment) in _DROPPED.items():
+        if kind not in counts.index:
+            continue
+        rows, money = int(counts.loc[kind, "rows"]), float(counts.loc[kind, "money"])
+        mostly = kind.startswith("unparsable") and rows > _MOSTLY * supplied
+        findings.add(
+            kind,
+            column,
+            message.replace("{end}", str(end)) + (", most of the table: the mapping is likely wrong" if mostly else ""),
+            treatment.removeprefix("dropped; to keep them, ") if mostly else treatment,
+            rows=rows,
+            money=None if column == "value" else money,
+            where=reason == kind,
+            fatal=mostly,
+        )
+
+
+def _report_nothing_left(findings: Findings, counts: pd.DataFrame, end: datetime.date) -> None:
+    future = counts["rows"].get("future_date", 0.0)
+    if future and future >= _MOSTLY * counts["rows"].sum():
+        first = counts.loc["future_date", "first"]
+        findings.add(
+            "end_before_first",
+            "date",
+            f"the end of observation, {end}, lies before the first usable date, {first:%Y-%m-%d}",
+            "correct end_of_observation in [portfolio], or leave it out to observe until the last date.",
+            fatal=True,
+        )
+        return
+    findings.add(
+        "no_usable_rows",
+        "",
+        f"no usable row is left of {count_words(findings.rows, 'row')}",
+        "correct the mapping, the filters or the table; the other problems say which rows were dropped and why.",
+        fatal=True,
+    )
+
+
+def _report_ids(findings: Findings, usable: ir.Table, used: pd.Series) -> None:
+    if findings.mapping.float_ids and "customer_id" in findings.mapping.float_ids:
+        findings.add(
+            "float_ids",
+            "customer_id",
+            "customer ids are supplied as floating-point numbers, such as 17850.0",
+            'read as whole numbers, such as "17850".',
+        )
+    if used.get("float_ids", 0):
+        findings.add(
+            "float_ids",
+            "customer_id",
+            "{rows} hold a customer id written as a floating-point number, such as 17850.0",
+            'read as whole numbers, such as "17850".',
+            rows=int(used.get("float_ids", 0)),
+        )
+    if used.get("padded", 0):
+        raw = usable[f"customer_id{RAW}"]
+        findings.add(
+            "padded_ids",
+            "customer_id",
+            "{rows} hold a customer id with space around it",
+            "the space is removed, so that “ A1” and “A1” are one customer.",
+            rows=int(used.get("padded", 0)),
+            where=raw != raw.strip(),
+            among=usable,
+        )
+
+
+def _report_values(findings: Findings, usable: ir.Table, used: pd.Series) -> None:
+    value = usable.value
+    if used["zero"]:
+        findings.add(
+            "zero_value",
+            "value",
+            "{rows} have the value zero",
+            "kept; a day on which a customer has nothing else is a purchase of value zero. To leave them out, add the "
+            'row filter "value <> 0" in the terms of your columns.',
+            rows=int(used["zero"]),
+            where=value == 0,
+            among=usable,
+        )
+    if used["negative"]:
+        findings.add(
+            "negative_value",
+            "value",
+            "{rows} have a negative value: returns or cancellations",
+            "netted against the purchases of the same customer and day; later returns count as returned money and "
+            "lower the value of a purchase.",
+            rows=int(used["negative"]),
+            money=float(used["negative_money"]),
+            where=value < 0,
+            among=usable,
+        )
+    limit = math.exp(min(used["log_mean"] + _OUTLIER_SD * used["log_sd"], 700.0))
+    if used["positive"] >= 30 and used["log_sd"] > 0:
+        _report_outliers(findings, usable, limit, math.exp(used["log_mean"]))
+
+
+def _report_outliers(findings: Findings, usable: ir.Table, limit: float, typical: float) -> None:
+    large = usable.filter(usable.value > limit)
+    found = large.agg(rows=large.count(), money=large.value.sum()).execute().iloc[0]
+    if not found["rows"]:
+        return
+    findings.add(
+        "outlier_value",
+        "value",
+        f"{{rows}} have an extraordinarily large value, above {findings.money(limit)}, where "
+        f"{findings.money(typical)} is typical",
+        "kept; if they are slips, correct them or leave them out with a row filter, since a few such rows move every "
+        "average.",
+        rows=int(found["rows"]),
+        money=float(found["money"]),
+        where=usable.value > limit,
+        among=usable,
+    )
+
+
+def _report_offsets(findings: Findings, usable: ir.Table, used: pd.Series) -> None:
+    offsets = int(used.get("offsets", 0))
+    if not offsets:
+        return
+    raw = usable[f"date{RAW}"]
+    zones = raw.re_extract(_OFFSET, 1).nullif("").fill_null("none")
+    kinds = usable.select(zone=zones).distinct().limit(20).execute()["zone"]
+    if len(kinds) > 1:
+        findings.add(
+            "mixed_time_zones",
+            "date",
+            f"dates come in different time zones: {{rows}} name one ({', '.join(sorted(set(kinds) - {'none'})[:4])}), "
+            "others name another or none",
+            "converted to UTC, dates without a zone taken as UTC; a purchase near midnight may fall on another day.",
+            rows=offsets,
+            where=raw.re_search(_OFFSET),
+            among=usable,
+        )
+
+
+def _check_customers(
+    findings: Findings, used: pd.Series, end: datetime.date, time_unit: str, holdout_months: int
+) -> dict[str, Any]:
+    """Find copies of rows, then group customers and days to see what the log as a whole can say."""
+    kept = findings.mapping.kept
+    copies = _report_copies(findings, kept.filter(transaction_reason(kept, end).isnull()))
+    cleaned = clean_transactions(kept, end, deduplicate=copies > 0)
+    totals = _customer_totals(cleaned, time_unit)
+    first, last = used["first"].date(), used["last"].date()
+    rows = int(used["rows"]) - copies
+    _report_days(findings, totals, rows, time_unit)
+    _report_log(findings, totals, first, last, end, holdout_months)
+    return {
+        "rows_used": rows,
+        "first": first.isoformat(),
+        "last": last.isoformat(),
+        "customers": int(totals["buyers"]),
+        "repeat_customers": int(totals["repeaters"]),
+        "bought": float(totals["bought"]),
+        "returned": float(totals["returned"]),
+    }
+
+
+def _report_copies(findings: Findings, usable: ir.Table) -> int:
+    repeated = repeated_rows(usable)
+    found = repeated.agg(
+        rows=(repeated.copies - 1).sum(), money=((repeated.copies - 1) * repeated.repeated_value).sum()
+    )
+    rows, money = found.execute().fillna(0).iloc[0]
+    if rows:
+        findings.add(
+            "duplicate_rows",
+            "",
+            "{rows} repeat another row in every supplied column, with the same order number or time of day",
+            "dropped: they are taken for copies, and one of each set is kept. To keep them, supply a line number.",
+            rows=int(rows),
+            money=float(money),
+        )
+        findings.problems[-1].first_rows.extend(_copies_shown(findings, usable, repeated))
+    return int(rows)
+
+
+def _copies_shown(findings: Findings, usable: ir.Table, repeated: ir.Table) -> list[dict[str, Any]]:
+
+    key = [name for name in repeated.columns if name not in ("copies", "repeated_value")]
+    shown = usable.semi_join(repeated.limit(SHOWN), key).distinct()
+    return as_rows(shown.select(*findings.mapping.columns[:6]).limit(SHOWN).execute())
+
+
+def _customer_totals(cleaned: ir.Table, time_unit: str) -> pd.Series:
+    """Group customers and periods, then customers, then everything: one query, one row."""
+    period = cleaned.date.truncate(_TRUNCATE[time_unit])
+    periods = cleaned.group_by("customer_id", period=period).agg(
+        rows=cleaned.count(), net=cleaned.value.sum(), least=cleaned.value.min()
+    )
+    net = periods.net
+    customers = periods.group_by("customer_id").agg(
+        rows=periods.rows.sum(),
+        periods=periods.count(),
+        purchases=((net > 0) | (periods.least == 0)).sum(),
+        bought=net.sum(where=net > 0),
+        returned=(-net).sum(where=net < 0),
+        smallest=net.min(where=net > 0),
+        largest=net.max(where=net > 0),
+    )
+    totals = customers.agg(
+        customers=customers.count(),
+        folded=customers.customer_id.strip().lower().nunique(),
+        buyers=(customers.purchases > 0).sum(),
+        repeaters=(customers.purchases > 1).sum(),
+        rows=customers.rows.sum(),
+        periods=customers.periods.sum(),
+        bought=customers.bought.sum(),
+        returned=customers.returned.sum(),
+        smallest=customers.smallest.min(),
+        largest=customers.largest.max(),
+    )
+    return totals.execute().astype("float64").fillna(0.0).iloc[0]
+
+
+def _report_days(findings: Findings, totals: pd.Series, rows: int, time_unit: str) -> None:
+    repeats = int(totals["rows"] - totals["periods"])
+    if repeats:
+        findings.add(
+            "same_day_repeats",
+            "date",
+            f"{{rows}} are further rows of a customer on a {time_unit} on which that customer has one already",
+            f"summed: all rows of a customer and {time_unit} are one purchase.",
+            rows=repeats,
+        )
+    if totals["returned"]:
+        findings.add(
+            "later_returns",
+            "value",
+            f"{findings.money(totals['returned'])} were returned on a later {time_unit} than the purchase, "
+            f"{100 * totals['returned'] / max(totals['bought'], totals['returned']):.1f} % of the money bought",
+            "counted as returned money, which lowers the value of a purchase.",
+            money=float(totals["returned"]),
+        )
+    lonely = int(totals["customers"] - totals["buyers"])
+    if lonely and totals["buyers"]:
+        findings.add(
+            "only_returns",
+            "customer_id",
+            f"{count_words(lonely, 'customer')} only returned, and bought nothing in the history",
+            "left out of the customers; what they returned stays in the returned money.",
+        )
+    folded = int(totals["customers"] - totals["folded"])
+    if folded:
+        findings.add(
+            "similar_ids",
+            "customer_id",
+            f"{count_words(folded, 'customer id')} differ from another only by upper and lower case",
+            'kept apart; if they are the same people, map customer_id = "lower(YOUR COLUMN)".',
+        )
+
+
+def _report_log(
+    findings: Findings,
+    totals: pd.Series,
+    first: datetime.date,
+    last: datetime.date,
+    end: datetime.date,
+    holdout_months: int,
+) -> None:
+    """Report what the log as a whole cannot say."""
+    if not totals["buyers"]:
+        findings.add(
+            "no_purchases",
+            "value",
+            "no customer has a purchase: every day nets to a return",
+            "check the sign of value; a purchase is positive, a return negative.",
+            fatal=True,
+        )
+        return
+    if first == last:
+        findings.add(
+            "one_date",
+            "date",
+            f"all usable rows are dated {first}; a history needs more than one date",
+            "check the mapping of date: it should be the day of each purchase, not the day of the export.",
+            fatal=True,
+        )
+    if totals["customers"] == 1:
+        findings.add(
+            "one_customer",
+            "customer_id",
+            "all usable rows belong to one customer",
+            "check the mapping of customer_id: it should tell customers apart.",
+            fatal=True,
+        )
+    elif not totals["repeaters"]:
+        findings.add(
+            "all_one_time",
+            "customer_id",
+            f"none of {count_words(int(totals['buyers']), 'customer')} bought a second time",
+            "the customer page is built; a value model needs repeat purchases. Check that customer_id names the "
+            "customer, not the order.",
+            blocks=("value",),
+        )
+    _report_spend_and_span(findings, totals, first, last, end, holdout_months)
+
+
+def _report_spend_and_span(
+    findings: Findings,
+    totals: pd.Series,
+    first: datetime.date,
+    last: datetime.date,
+    end: datetime.date,
+    holdout_months: int,
+) -> None:
+    if totals["buyers"] > 1 and 0 < totals["smallest"] == totals["largest"]:
+        findings.add(
+            "constant_value",
+            "value",
+            f"every purchase is worth the same, {findings.money(totals['smallest'])}",
+            "spend is taken as that constant; check that value is the money of the purchase.",
+        )
+    span, idle = (end - first).days, (end - last).days
+    if idle > max(31, 0.1 * span):
+        findings.add(
+            "idle_end",
+            "date",
+            f"the last usable date is {last}, {idle} days before the end of observation, {end}",
+            "kept; the silence counts as customers not buying. If the export ends earlier, correct end_of_observation.",
+        )
+    if first < last and 0 < span <= holdout_months * 30.4375:
+        findings.add(
+            "short_history",
+            "date",
+            f"the history of {span} days is no longer than the {holdout_months} months held out to validate",
+            "no validation on held-out months; lower holdout_months in [portfolio].",
+            blocks=("holdout",),
+        )

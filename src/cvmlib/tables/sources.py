@@ -1,0 +1,276 @@
+"""Where the tables are: connections, tables as supplied and as mapped, and a fingerprint of their content.
+
+DuckDB, embedded, reads folders of CSV and Parquet files; any other engine is reached through its Ibis connection URL.
+"""
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends import BaseBackend
+
+from cvmlib.errors import DataError
+from cvmlib.portfolio import BusinessUnit, Portfolio, TableSource
+from cvmlib.tables.contracts import CONTRACTS
+from cvmlib.tables.files import find_delimiter, find_fault, hash_file
+from cvmlib.tables.mapping import Mapping, first_line, map_table
+from cvmlib.tables.problems import Problem
+
+_connections: dict[str, BaseBackend] = {}
+_lock = threading.Lock()
+
+
+def find_unit(portfolio: Portfolio, unit: str | BusinessUnit) -> BusinessUnit:
+    """Return a business unit by name (or as it is)."""
+    return portfolio.units[unit] if isinstance(unit, str) else unit
+
+
+def source_of(portfolio: Portfolio, unit: str | BusinessUnit) -> str:
+    """Return the source of a unit: an Ibis connection URL, or the absolute path of a folder."""
+    source = find_unit(portfolio, unit).source or portfolio.source
+    return source if "://" in source else str((portfolio.folder / Path(source).expanduser()).resolve())
+
+
+def connect(portfolio: Portfolio, unit: str | BusinessUnit) -> BaseBackend:
+    """Return the Ibis connection to a unit's tables; it is opened once and shared by all units of the same source.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The portfolio.
+    unit : str or BusinessUnit
+        The unit.
+
+    Returns
+    -------
+    ibis backend
+        Embedded DuckDB for a folder, otherwise whatever the URL names.
+
+    Raises
+    ------
+    DataError
+        When the URL cannot be connected to.
+    """
+    source = source_of(portfolio, unit)
+    key = source if "://" in source else "duckdb"
+    with _lock:
+        if key not in _connections:
+            _connections[key] = _open(portfolio, source)
+        return _connections[key]
+
+
+def _open(portfolio: Portfolio, source: str) -> BaseBackend:
+    if "://" in source:
+        try:
+            return ibis.connect(source)
+        except Exception as error:  # every engine raises errors of its own
+            scheme = source.split("://")[0]
+            raise DataError(
+                f"portfolio.source: cannot connect to {scheme}://…: {first_line(error)}. Check that the URL is right, "
+                f"the server runs, and the driver is installed (ibis-framework[{scheme}])."
+            ) from error
+    con = ibis.duckdb.connect(temp_directory=str(portfolio.build_dir / "spill"))
+    con.raw_sql("SET TimeZone = 'UTC'")
+    con.raw_sql("SET autoinstall_known_extensions = false")
+    return con
+
+
+def file_of(portfolio: Portfolio, unit: str | BusinessUnit, table: str) -> Path | None:
+    """Return the absolute path of a table's file, or None for a table in a database."""
+    spec = _spec(portfolio, unit, table)
+    if spec.path is None:
+        return None
+    source = source_of(portfolio, unit)
+    return (portfolio.folder if "://" in source else Path(source)) / Path(spec.path).expanduser()
+
+
+def _spec(portfolio: Portfolio, unit: str | BusinessUnit, table: str) -> TableSource:
+    unit = find_unit(portfolio, unit)
+    if table not in unit.tables:
+        raise DataError(
+            f"{unit.name}: there is no table {table}; supply it in [units.{unit.name}.tables.{table}] of the portfolio "
+            "file (data/README.md says what it must hold)."
+        )
+    return unit.tables[table]
+
+
+def raw_table(portfolio: Portfolio, unit: str | BusinessUnit, table: str, con: BaseBackend | None = None) -> ir.Table:
+    """Return a table as supplied, lazily; a CSV file has text columns only, so that no value is lost to guessed types.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The portfolio.
+    unit : str or BusinessUnit
+        The unit.
+    table : str
+        Name of the contract, such as ``transactions``.
+    con : ibis backend, optional
+        Where to read it; by default `connect` decides.
+
+    Returns
+    -------
+    ibis Table
+        The supplied rows and columns.
+
+    Raises
+    ------
+    DataError
+        When the table is missing or cannot be read; `problems` holds one fatal problem.
+    """
+    unit = find_unit(portfolio, unit)
+    spec = _spec(portfolio, unit, table)
+    con = con or connect(portfolio, unit)
+    path = file_of(portfolio, unit, table)
+    try:
+        if path is None:
+            return con.table(spec.table)
+        if fault := find_fault(path):
+            raise _unusable(unit, table, fault.kind, fault.message, fault.remedy)
+        return _read_csv(con, path) if is_text_file(path) else con.read_parquet(str(path), table_name=_view(path))
+    except DataError:
+        raise
+    except Exception as error:  # engines raise errors of their own
+        if path is None:
+            remedy = f"correct table in [units.{unit.name}.tables.{table}]."
+            raise _unusable(
+                unit, table, "missing", f"cannot read table {spec.table}: {first_line(error)}", remedy
+            ) from error
+        raise _unusable(
+            unit, table, "unreadable", f"cannot read {path.name}: {_reason(error)}", "export the table again."
+        ) from error
+
+
+def is_text_file(path: Path | None) -> bool:
+    """Whether a table file is CSV, so that all its columns are read as text."""
+    return path is not None and not path.name.lower().endswith(".parquet")
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[:3])
+
+
+def _view(path: Path) -> str:
+    return f"file_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+
+
+def _read_csv(con: BaseBackend, path: Path) -> ir.Table:
+    delimiter, name = find_delimiter(path), _view(path)
+    if con.name == "duckdb":
+        return con.read_csv(
+            str(path), table_name=name, all_varchar=True, header=True, delim=delimiter, quote='"', escape='"'
+        )
+    if con.name == "pyspark":
+        options = {"sep": delimiter, "quote": '"', "escape": '"', "multiLine": True, "mode": "FAILFAST"}
+        return con.read_csv(str(path), table_name=name, header=True, inferSchema=False, **options)
+    return con.read_csv(str(path), table_name=name)
+
+
+def _unusable(unit: BusinessUnit, table: str, kind: str, message: str, remedy: str) -> DataError:
+    problem = Problem(unit.name, table, "", kind, True, message + ".", remedy)
+    return DataError(f"{unit.name}, {table}: {message}. Remedy: {remedy}", [problem])
+
+
+def map_unit_table(
+    portfolio: Portfolio, unit: str | BusinessUnit, table: str, con: BaseBackend | None = None
+) -> Mapping:
+    """Return a table seen through its contract, with what the checks need beside it (see `Mapping`)."""
+    unit = find_unit(portfolio, unit)
+    raw = raw_table(portfolio, unit, table, con)
+    text_file = is_text_file(file_of(portfolio, unit, table))
+    return map_table(raw, unit.tables[table], CONTRACTS[table], unit.name, text_file)
+
+
+def mapped_table(
+    portfolio: Portfolio, unit: str | BusinessUnit, table: str, con: BaseBackend | None = None
+) -> ir.Table:
+    """Return a table in its contract's columns and types, row filters applied, lazily.
+
+    Values that cannot be read as their type are NULL; `cvmlib.tables.checks` reports them and
+    `cvmlib.tables.cleaning` drops them. Transactions carry one column more, ``source_row``, see `clean_transactions`.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The portfolio.
+    unit : str or BusinessUnit
+        The unit.
+    table : str
+        Name of the contract, such as ``transactions``.
+    con : ibis backend, optional
+        Where to read it; by default `connect` decides.
+
+    Returns
+    -------
+    ibis Table
+        Text as string, time as timestamp (UTC when the supplied one has a zone), numbers as float64; optional columns
+        only where supplied; for ``customers`` any further column as a covariate.
+
+    Raises
+    ------
+    DataError
+        When the table cannot be read or mapped; it lists every fault.
+    """
+    mapping = map_unit_table(portfolio, unit, table, con)
+    if mapping.faults:
+        lines = [f"{p.unit}, {p.table}: {p.message}. Remedy: {p.treatment}" for p in mapping.faults]
+        raise DataError("\n".join(lines), mapping.faults)
+    return mapping.kept
+
+
+def source_fingerprint(portfolio: Portfolio, unit: str | BusinessUnit) -> str:
+    """Return a hash of the content of a unit's tables: equal content, equal fingerprint.
+
+    It says nothing of the mapping or the settings; whoever stamps a result adds those. The hash of a file is remembered
+    in the build folder until its size or time of change differs. Of a table in a database, the number of rows and the
+    sum of each numeric column are taken.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The portfolio.
+    unit : str or BusinessUnit
+        The unit.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits. A missing table counts as missing, and is no error here.
+    """
+    unit = find_unit(portfolio, unit)
+    digest = hashlib.sha256()
+    for table in sorted(unit.tables):
+        path = file_of(portfolio, unit, table)
+        content = _database_content(portfolio, unit, table) if path is None else _file_content(portfolio, path)
+        digest.update(f"{table}={content}\n".encode())
+    return digest.hexdigest()
+
+
+def _file_content(portfolio: Portfolio, path: Path) -> str:
+    if not path.is_file():
+        return "missing"
+    state = path.stat()
+    key = hashlib.sha256(f"{path.resolve()}|{state.st_mtime_ns}|{state.st_size}".encode()).hexdigest()
+    memory = portfolio.build_dir / "hashes" / key
+    if memory.is_file():
+        return memory.read_text(encoding="ascii")
+    content = hash_file(path)
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    partial = memory.with_suffix(f".{threading.get_ident()}")
+    partial.write_text(content, encoding="ascii")
+    partial.replace(memory)
+    return content
+
+
+def _database_content(portfolio: Portfolio, unit: BusinessUnit, table: str) -> str:
+    try:
+        raw = raw_table(portfolio, unit, table)
+    except DataError:
+        return "missing"
+    measures = {name: raw[name].cast("float64").sum() for name, kind in raw.schema().items() if kind.is_numeric()}
+    sums = raw.agg(rows__=raw.count(), **measures).execute().iloc[0]
+    return json.dumps([list(raw.columns), [repr(value) for value in sums]])
