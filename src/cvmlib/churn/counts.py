@@ -116,11 +116,12 @@ def count_subscriptions(spells: ir.Table) -> pd.DataFrame:
             "count. Check the column mapping, the filters and end_of_observation."
         )
     keys = ["plan", "joined", "tenure", "churned"]
-    return counts.sort_values(keys, ignore_index=True).astype({"plan": "str", "churned": bool, "subscriptions": "int64"})
+    types = {"plan": "str", "churned": bool, "subscriptions": "int64"}
+    return counts.sort_values(keys, ignore_index=True).astype(types)
 
 
 def censor_counts(counts: pd.DataFrame, month: int) -> pd.DataFrame:
-    """Counts as they were known at the end of an earlier month.
+    """Take the counts back to what was known at the end of an earlier month.
 
     Parameters
     ----------

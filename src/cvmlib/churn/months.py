@@ -31,7 +31,7 @@ def closing_day(end: date) -> int:
 
 
 def month_index(day: date, closing: int = 31) -> int:
-    """Number of the grid month that holds a date (months since year 0).
+    """Return the number of the grid month that holds a date (months since year 0).
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from cvmlib.churn.months import month_index, month_start
+from cvmlib.churn.months import month_index
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,6 @@ def simulate_counts(
 
 
 def observe(subscriptions: pd.DataFrame, end: date) -> pd.DataFrame:
-    """What a company's table shows at the end of observation: later joiners are unknown, later ends are empty."""
+    """Cut the truth down to what a table shows at the end of observation: no later joiners, no later ends."""
     seen = subscriptions[subscriptions["start"] <= pd.Timestamp(end)]
     return seen.assign(end=seen["end"].where(seen["end"] <= pd.Timestamp(end)))
-
-
-def month_ends(first: int, months: int) -> list[date]:
-    """Ends of `months` consecutive grid months, starting with month number `first`."""
-    days = pd.to_datetime([month_start(first + i) for i in range(months)]) + pd.offsets.MonthEnd(0)
-    return [day.date() for day in days]

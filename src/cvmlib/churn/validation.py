@@ -45,7 +45,7 @@ class HoldoutCheck:
 
     @property
     def coverage(self) -> float:
-        """Share of the groups whose outcome lies in its interval (0.9 is right for 90 %; months are not independent)."""
+        """Share of the groups whose outcome lies in its interval (right for 90 %: 0.9)."""
         return float(self.cells["inside"].mean()) if len(self.cells) else np.nan
 
 
@@ -103,7 +103,7 @@ def check_holdout(
 
 
 def count_outcomes(counts: pd.DataFrame, split: int, months: int) -> pd.DataFrame:
-    """What the subscriptions active at the end of grid month `split` did in the following months.
+    """Count what the subscriptions active at the end of grid month `split` did in the following months.
 
     Returns
     -------
