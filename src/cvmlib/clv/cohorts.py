@@ -243,6 +243,15 @@ def gap_quantile(gaps: pd.DataFrame, level: float) -> float:
     return float(gaps["days"].to_numpy()[np.searchsorted(reached.to_numpy(), level - 1e-12)])
 
 
+def gap_edges(gaps: pd.DataFrame, level: float = 0.95, bins: int = 60) -> np.ndarray:
+    """Edges of at most `bins` bars of whole days that hold a share `level` (0 to 1) of the gaps of `count_gaps`."""
+    longest = gap_quantile(gaps, level)
+    if np.isnan(longest):
+        return np.array([0.5, 1.5])
+    width = max(1, int(np.ceil(longest / bins)))
+    return np.arange(0.5, longest + width + 0.5, width)
+
+
 def _days(earlier: ir.DateValue, later: ir.DateValue) -> ir.IntegerValue:
     seconds = later.cast("timestamp").epoch_seconds() - earlier.cast("timestamp").epoch_seconds()
     return (seconds / float(_DAY)).cast("int64")

@@ -20,6 +20,10 @@ STEP = 0.01
 
 UNKNOWN = "not stated"
 _HORIZONS = (365, 180, 90, 30)
+_CHANNEL_COLUMNS = [
+    *("channel", "customers", "customer_share", "value_share", "top_share", "top_low", "top_high"),
+    *("followed", "repeat_share", "mean", "low", "high"),
+]
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def compare_channels(
     purchases: ir.Table,
     customers: ir.Table,
     end: date,
-    days: int,
+    days: int | None,
     column: str = "acquisition_channel",
     interval: float = 0.9,
     seed: int = 1,
@@ -140,8 +144,8 @@ def compare_channels(
         ``customer_id``, ``period``, ``value``; ``customer_id``, ``total_value`` and the channel.
     end : date
         Last day of observation.
-    days : int
-        Length of the comparison (days), see `comparison_days`.
+    days : int or None
+        Length of the comparison (days), see `comparison_days`; with None nobody is compared.
     column : str
         Column of `customers` to compare.
     interval : float
@@ -155,12 +159,14 @@ def compare_channels(
         One row per channel, largest first: ``channel``, ``customers`` (all), ``customer_share``, ``value_share``,
         ``top_share``, ``top_low``, ``top_high`` (share of the best fifth within the channel), ``followed``
         (customers compared), ``repeat_share`` (bought again within `days`), and ``mean``, ``low``, ``high`` (revenue
-        per customer within `days`, money).
+        per customer within `days`, money). No rows when `customers` has no such column, or nothing in it.
     """
+    if column not in customers.columns or not customers[column].notnull().any().execute():
+        return pd.DataFrame(columns=_CHANNEL_COLUMNS)
     named = customers.select("customer_id", channel=customers[column].cast("string").fill_null(UNKNOWN))
     table = dated(purchases, end)
     first = table.period.min().over(ibis.window(group_by="customer_id"))
-    table = table.mutate(first=first, limit=first + ibis.interval(days=days))
+    table = table.mutate(first=first, limit=first + ibis.interval(days=days or 0))
     table = table.filter((table.period <= table["limit"]) & (table["limit"] <= ibis.date(end)))
     each = table.group_by("customer_id").agg(value=table.value.sum(), purchases=table.count())
     each = each.join(named, "customer_id")
@@ -170,7 +176,8 @@ def compare_channels(
         mean=each.value.mean(),
         deviation=each.value.std(how="sample"),
     )
-    return _join_channels(group_values(customers, column), compared.execute(), column, interval, seed)
+    figures = compared.execute() if days else compared.limit(0).execute()
+    return _join_channels(group_values(customers, column), figures, column, interval, seed)
 
 
 def _join_channels(
@@ -187,6 +194,5 @@ def _join_channels(
     frame["value_share"] = frame["value"] / frame["value"].sum()
     margin = norm.ppf(0.5 + interval / 2) * frame["deviation"] / np.sqrt(frame["followed"].where(frame["followed"] > 1))
     frame["low"], frame["high"] = frame["mean"] - margin, frame["mean"] + margin
-    columns = ["channel", "customers", "customer_share", "value_share", "top_share", "top_low", "top_high", "followed"]
     order = frame.sort_values(["customers", "channel"], ascending=[False, True])
-    return order[[*columns, "repeat_share", "mean", "low", "high"]].reset_index(drop=True)
+    return order[_CHANNEL_COLUMNS].reset_index(drop=True)

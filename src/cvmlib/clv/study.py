@@ -1,0 +1,260 @@
+"""The customer-value study of a portfolio: what `notebooks/models/clv.ipynb` does, step by step.
+
+All non-contractual units are fitted together, once on the calibration (to be tested on the holdout) and once on the
+whole history (to forecast). What is saved is all that the report notebooks read.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cvmlib import inference, provenance
+from cvmlib.clv import purchase_model, spend_model, timing, validation, value
+from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder
+from cvmlib.errors import UnfitModelError
+from cvmlib.portfolio import Portfolio
+
+#: Added to the portfolio's seed, so that each simulation has a stream of its own.
+_SEED_HOLDOUT, _SEED_FORECAST = 1, 2
+_TRACKING_DRAWS = 40
+
+
+@dataclass(frozen=True)
+class Models:
+    """Both models fitted to one set of counts."""
+
+    purchase: purchase_model.PurchaseFit
+    spend: spend_model.SpendFit
+
+    @property
+    def passed(self) -> bool:
+        """Whether both fits passed the diagnostics gate."""
+        return self.purchase.diagnostics.passed and (self.spend.diagnostics is None or self.spend.diagnostics.passed)
+
+
+def read_bases(portfolio: Portfolio) -> dict[str, UnitBase]:
+    """Load every prepared non-contractual unit of the portfolio, by name.
+
+    Raises
+    ------
+    UnfitModelError
+        No unit is prepared.
+    """
+    names = [name for name, unit in portfolio.units.items() if unit.setting == "noncontractual"]
+    bases = {name: load_unit(portfolio, name) for name in names if (unit_folder(portfolio, name) / "base.json").exists()}
+    if not bases:
+        raise UnfitModelError("No non-contractual unit has usable tables; `cvm check` says what to mend.")
+    return bases
+
+
+def fit_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], *, calibration: bool = False) -> Models | None:
+    """Fit the purchase and the spend model to all units together.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        For the lengths of sampling and the seed.
+    bases : mapping of str to UnitBase
+        The units.
+    calibration : bool
+        Fit what was known at the end of the calibration; units without one are left out.
+
+    Returns
+    -------
+    Models, or None when no unit has a calibration.
+    """
+    used = [base for base in bases.values() if not calibration or base.calibration is not None]
+    if not used:
+        return None
+    settings = portfolio.sampling
+    sampling = inference.Sampling(settings.draws, settings.tune, settings.chains, portfolio.seed)
+    rows = pd.concat([base.count_rows(calibration=calibration) for base in used], ignore_index=True)
+    spend = pd.concat([base.count_rows(calibration=calibration, spend=True) for base in used], ignore_index=True)
+    return Models(purchase_model.fit(rows, sampling), spend_model.fit(spend, sampling))
+
+
+def predict_unit(
+    portfolio: Portfolio, base: UnitBase, models: Models, *, calibration: bool = False
+) -> value.Prediction:
+    """Predict one unit: the horizon ahead, or with `calibration` the holdout."""
+    rows = base.count_rows(calibration=calibration, spend=True)
+    end = base.calibration_end if calibration else base.end
+    until = base.end if calibration else (pd.Timestamp(end) + pd.DateOffset(months=portfolio.horizon_months)).date()
+    terms = value.Terms(
+        horizon=float((until - end).days),
+        discount_rate=portfolio.discount_rate,
+        margin=base.unit.margin,
+        returned_share=base.returned_share,
+        per_transaction=base.unit.costs.per_transaction,
+        per_customer_year=base.unit.costs.per_customer_year,
+        interval=portfolio.interval,
+    )
+    name = base.unit.name
+    return value.predict(
+        rows,
+        models.purchase.draws(name),
+        models.spend.draws(name),
+        terms,
+        seed=portfolio.seed + (_SEED_HOLDOUT if calibration else _SEED_FORECAST),
+    )
+
+
+def score_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> validation.Holdout | None:
+    """Score the calibration's forecast of one unit's holdout; None where there is none."""
+    if models is None or base.calibration is None:
+        return None
+    return validation.score_holdout(predict_unit(portfolio, base, models, calibration=True))
+
+
+def judge_unit(base: UnitBase, models: Models, holdout: validation.Holdout | None) -> validation.Verdict:
+    """Weigh the checks of one unit."""
+    repeat = int((base.customers.frequency > 0).sum().to_pandas())
+    spend = None if base.unit.name in models.spend.constant else models.spend.diagnostics
+    return validation.judge(
+        models.purchase.diagnostics, spend, timing.estimate_regularity(base.gaps), holdout, repeat
+    )
+
+
+def track_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> pd.DataFrame:
+    """Actual and expected cumulative repeat purchases by week, from the calibration's model when there is one.
+
+    Returns
+    -------
+    DataFrame
+        ``date``, ``actual``, ``mean``, ``low``, ``high`` (90% interval of the expectation) over the customers known at
+        the end of the calibration (or of the observation).
+    """
+    if models is None or base.calibration is None:
+        return pd.DataFrame(columns=["date", "actual", "mean", "low", "high"])
+    starts = base.calibration.group_by("first").agg(customers=lambda t: t.count()).order_by("first").to_pandas()
+    known = base.purchases.semi_join(base.calibration, "customer_id")
+    log = known.group_by("period").agg(purchases=known.count()).order_by("period").to_pandas()
+    origin = starts["first"].min()
+    days = np.unique(np.r_[np.arange(0.0, (pd.Timestamp(base.end) - origin).days, 7.0), (pd.Timestamp(base.end) - origin).days])
+    first_days = (starts["first"] - origin).dt.days.to_numpy(dtype=float)
+    expected = validation.track(starts, models.purchase.draws(base.unit.name, _TRACKING_DRAWS), first_days, days)
+    bought = (log["period"] - origin).dt.days.to_numpy(dtype=float)
+    total = np.searchsorted(np.sort(bought), days, side="right")
+    cumulative = np.r_[0, log["purchases"].cumsum()][total]
+    newcomers = np.r_[0, starts["customers"].cumsum()][np.searchsorted(first_days, days, side="right")]
+    frame = expected.assign(date=origin + pd.to_timedelta(days, unit="D"), actual=cumulative - newcomers)
+    return frame[["date", "actual", "mean", "low", "high"]]
+
+
+def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Models, name: str) -> list[Path]:
+    """Save both posteriors with their provenance under ``models/clv/`` of the build folder."""
+    folder = portfolio.build_dir / "models" / "clv"
+    calibration = name == "calibration"
+    rows = [b.count_rows(calibration=calibration, spend=True) for b in bases.values() if not calibration or b.calibration is not None]
+    origin = {
+        "data": provenance.fingerprint(*rows),
+        "seed": portfolio.seed,
+        "sampling": portfolio.sampling.model_dump(),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(portfolio.root),
+        "units": list(models.purchase.units),
+    }
+    written = inference.save(
+        models.purchase.trace,
+        folder / f"purchases_{name}.nc",
+        origin | {"diagnostics": vars(models.purchase.diagnostics), "time_scale_days": models.purchase.time_scale},
+    )
+    if models.spend.trace is not None:
+        notes = origin | {"diagnostics": vars(models.spend.diagnostics), "constant_spend": models.spend.constant}
+        written += inference.save(models.spend.trace, folder / f"spend_{name}.nc", notes)
+    return written
+
+
+def save_unit(
+    portfolio: Portfolio,
+    base: UnitBase,
+    prediction: value.Prediction,
+    verdict: validation.Verdict,
+    holdout: validation.Holdout | None,
+    tracking: pd.DataFrame,
+) -> list[Path]:
+    """Join the predictions back to the customers and save all that a unit's reports read.
+
+    Returns
+    -------
+    list of Path
+        ``value.parquet`` (one row per customer), ``totals.json`` and ``tracking.parquet`` in the unit's folder.
+    """
+    folder = base.folder
+    keys = ["frequency", "recency", "T", "monetary_value"]
+    customers = base.customers.select("customer_id", "first", "last", "total_value", *keys).to_pandas()
+    joined = customers.merge(prediction.rows.drop(columns=["unit", "customers"]), on=keys, how="left", validate="m:1")
+    joined = joined.rename(columns={"purchases": "expected_purchases", "spend": "expected_spend"})
+    joined.to_parquet(folder / "value.parquet", index=False)
+    tracking.to_parquet(folder / "tracking.parquet", index=False)
+    totals = {
+        "unit": base.unit.name,
+        "label": base.unit.label,
+        "setting": base.unit.setting,
+        "verdict": describe_verdict(base, verdict),
+        "checks": [vars(check) for check in verdict.checks],
+        "customers": len(joined),
+        "alive": float(joined["p_alive"].sum()),
+        "value": prediction.total("value"),
+        "purchases": prediction.total("purchases"),
+        "holdout": holdout and holdout.as_dict(),
+        "calibration_end": base.calibration_end and base.calibration_end.isoformat(),
+        "horizon_months": portfolio.horizon_months,
+        "currency": portfolio.currency,
+        "margin": base.unit.margin,
+        "returned_share": base.returned_share,
+        "discount_rate": portfolio.discount_rate,
+        "interval": portfolio.interval,
+        "end_of_observation": base.end.isoformat(),
+    }
+    path = folder / "totals.json"
+    path.write_text(json.dumps(totals, indent=1) + "\n", encoding="utf-8")
+    return [folder / "value.parquet", path, folder / "tracking.parquet"]
+
+
+def describe_verdict(base: UnitBase, verdict: validation.Verdict) -> dict[str, object]:
+    """Return the verdict as the reports show it: level, one headline and the reasons."""
+    headline = {
+        "sound": "The forecast passed its checks.",
+        "caution": "The forecast is usable with caution.",
+        "withheld": "The forecast is withheld: a check failed.",
+    }[verdict.level]
+    return {"level": verdict.level, "headline": headline, "reasons": verdict.reasons}
+
+
+def compare_holdouts(holdouts: Mapping[str, validation.Holdout | None]) -> pd.DataFrame:
+    """Tabulate the holdout scores of all units."""
+    rows = [{"unit": name, **h.as_dict()} for name, h in holdouts.items() if h is not None]
+    columns = ["unit", "customers", "actual", "mean", "low", "high", "bias", "mae", "rmse", "correlation", "coverage"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def compare_regularity(bases: Mapping[str, UnitBase]) -> pd.DataFrame:
+    """Tabulate how regularly the customers of each unit buy: estimated Erlang shape with its 90% interval."""
+    found = {name: timing.estimate_regularity(base.gaps) for name, base in bases.items()}
+    rows = [{"unit": name, **r.as_dict()} for name, r in found.items() if r is not None]
+    return pd.DataFrame(rows, columns=["unit", "k", "low", "high", "customers"])
+
+
+def count_bases(bases: Mapping[str, UnitBase]) -> pd.DataFrame:
+    """Tabulate what the models see of each unit: customers, repeat buyers, count rows and the mean age in days."""
+    rows = []
+    for name, base in bases.items():
+        table = base.count_rows()
+        n = table["customers"]
+        rows.append(
+            {
+                "unit": name,
+                "customers": int(n.sum()),
+                "repeat_buyers": int(n[table["frequency"] > 0].sum()),
+                "count_rows": len(table),
+                "mean_frequency": float(np.average(table["frequency"], weights=n)),
+                "mean_age_days": float(np.average(table["T"], weights=n)),
+            }
+        )
+    return pd.DataFrame(rows)
+
