@@ -11,13 +11,13 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from cvmlib.churn.months import DAYS_PER_MONTH, closing_day, month_index, month_index_column, month_share_column
+from cvmlib.churn.months import closing_day, day_of_grid_month, month_index, month_index_column
 from cvmlib.errors import DataError
 
 MAX_PLANS = 12
 OTHER_PLANS = "other plans"
 ALL_PLANS = "all"
-COUNT_COLUMNS = ("subscriptions", "price", "price_sq", "served", "price_served", "unpriced")
+COUNT_COLUMNS = ("subscriptions", "price", "price_sq", "billed", "price_billed", "unpriced")
 
 
 def build_spells(table: ir.Table, end: date, max_plans: int = MAX_PLANS) -> ir.Table:
@@ -38,7 +38,8 @@ def build_spells(table: ir.Table, end: date, max_plans: int = MAX_PLANS) -> ir.T
     ibis Table
         customer_id, spell (1 = the customer's first), plan, price (0 where missing), unpriced (bool), start, end,
         end_reason, joined (grid month), tenure (whole months lived by the end of observation or of the spell),
-        churned (bool), served (share of the month of leaving that was still served; null while active).
+        churned (bool), billed (1 when the month of leaving was still billed, 0 when not; null while active). A month is
+        billed in advance, on the day of the month on which the spell began.
     """
     closing = closing_day(end)
     columns = table.columns
@@ -55,13 +56,12 @@ def build_spells(table: ir.Table, end: date, max_plans: int = MAX_PLANS) -> ir.T
     ).filter(lambda t: (t.start <= ibis.literal(end)) & (t.end.isnull() | (t.end >= t.start)))
     joined = month_index_column(spells.start, closing)
     left = month_index_column(spells.end, closing)
-    share = month_share_column(spells.end, closing)
-    within = spells.end.delta(spells.start, unit="day") / DAYS_PER_MONTH
+    later_in_month = day_of_grid_month(spells.end, closing) > day_of_grid_month(spells.start, closing)
     spells = spells.mutate(
         joined=joined.cast("int64"),
         churned=spells.end.notnull(),
         tenure=(spells.end.notnull().ifelse(left, month_index(end, closing)) - joined).cast("int64"),
-        served=(left == joined).ifelse(ibis.least(within, 1.0), share),
+        billed=(later_in_month | (left == joined)).cast("int64"),
         spell=(ibis.row_number().over(group_by=spells.customer_id, order_by=spells.start) + 1).cast("int64"),
     )
     return _keep_largest_plans(spells, max_plans)
@@ -89,23 +89,23 @@ def count_subscriptions(spells: ir.Table) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per plan, joined (grid month), tenure (months), churned (bool), with subscriptions (count), price
-        (sum, money per month), price_sq (sum of squares), served (sum of shares of the month of leaving), price_served
-        (sum of price x share) and unpriced (count without a positive price), sorted.
+        (sum, money per month), price_sq (sum of squares), billed (count whose month of leaving was billed),
+        price_billed (their price) and unpriced (count without a positive price), sorted.
 
     Raises
     ------
     DataError
         When there is no subscription at all.
     """
-    served = spells.served.fill_null(0.0)
+    billed = spells.billed.fill_null(0)
     counts = (
         spells.group_by("plan", "joined", "tenure", "churned")
         .aggregate(
             subscriptions=spells.count(),
             price=spells.price.sum(),
             price_sq=(spells.price * spells.price).sum(),
-            served=served.sum(),
-            price_served=(spells.price * served).sum(),
+            billed=billed.sum(),
+            price_billed=(spells.price * billed).sum(),
             unpriced=spells.unpriced.sum(),
         )
         .execute()
@@ -139,7 +139,7 @@ def censor_counts(counts: pd.DataFrame, month: int) -> pd.DataFrame:
     later = (known["joined"] + known["tenure"] > month) | ~known["churned"]
     known["tenure"] = np.where(later, month - known["joined"], known["tenure"])
     known["churned"] &= ~later
-    known.loc[later, ["served", "price_served"]] = 0.0
+    known.loc[later, ["billed", "price_billed"]] = 0.0
     keys = ["plan", "joined", "tenure", "churned"]
     return known.groupby(keys, as_index=False)[list(COUNT_COLUMNS)].sum()
 

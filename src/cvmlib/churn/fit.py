@@ -130,13 +130,13 @@ def tabulate_hazards(fits: Mapping[str, UnitFit], interval: float = 0.9) -> pd.D
 
 
 def tabulate_shocks(fits: Mapping[str, UnitFit]) -> pd.DataFrame:
-    """Data behind each unit's fit, and its calendar shocks.
+    """Tabulate the data behind each unit's fit, and its calendar shocks.
 
     Returns
     -------
     pandas.DataFrame
         unit, subscriptions, active, leavers, records_from (month; empty when complete), shock_sd, shock_persistence,
-        served (share of the month of leaving), extrapolated (share of the forecast months).
+        billed (share of leavers whose month of leaving was billed), extrapolated (share of the forecast months).
     """
     rows = []
     for name, fit in fits.items():
@@ -149,7 +149,7 @@ def tabulate_shocks(fits: Mapping[str, UnitFit]) -> pd.DataFrame:
             "records_from": "" if data.observed_from is None else month_label(data.observed_from),
             "shock_sd": posterior.shock_sd,
             "shock_persistence": posterior.shock_persistence,
-            "served": posterior.served,
+            "billed": posterior.billed,
             "extrapolated": count_extrapolated(fit.forecast, posterior),
         })  # fmt: skip
     return pd.DataFrame(rows)
@@ -262,7 +262,7 @@ def make_totals(portfolio: Portfolio, fit: UnitFit) -> dict:
 
 
 def make_provenance(portfolio: Portfolio, fit: UnitFit) -> dict:
-    """What a posterior was made from: data fingerprint, settings, seed, versions."""
+    """Collect what a posterior was made from: data fingerprint, settings, seed, versions."""
     packages = ("cvmlib", "numpy", "scipy", "pandas", "ibis-framework")
     return {
         "unit": fit.subscribers.unit.name,
@@ -294,7 +294,7 @@ def save_posterior(posterior: HazardPosterior, path: Path, provenance: dict) -> 
             "level": ("draw", posterior.level),
         },
         coords={"plan": list(posterior.plans)},
-        attrs={name: getattr(posterior, name) for name in ("leavers", "shock_sd", "shock_persistence", "served")},
+        attrs={name: getattr(posterior, name) for name in ("leavers", "shock_sd", "shock_persistence", "billed")},
     )
     partial = path.with_suffix(".partial")
     data.to_netcdf(partial, engine="h5netcdf", encoding={"hazard": {"zlib": True, "complevel": 1}})
@@ -326,7 +326,7 @@ def load_posterior(portfolio: Portfolio, unit: str) -> tuple[HazardPosterior, di
         level=data["level"].values,
         shock_sd=float(data.attrs["shock_sd"]),
         shock_persistence=float(data.attrs["shock_persistence"]),
-        served=float(data.attrs["served"]),
+        billed=float(data.attrs["billed"]),
     )
     return posterior, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
@@ -337,8 +337,8 @@ def load_value(portfolio: Portfolio, unit: str) -> dict:
     Returns
     -------
     dict
-        totals (dict), customers (value.parquet), and scores, hazard, plan_value, forecast, holdout, holdout_groups (data
-        frames, see `save_unit`).
+        totals (dict), customers (value.parquet), and scores, hazard, plan_value, forecast, holdout, holdout_groups
+        (data frames, see `save_unit`).
 
     Raises
     ------
@@ -356,5 +356,5 @@ def load_value(portfolio: Portfolio, unit: str) -> dict:
 def _require(path: Path, unit: str) -> None:
     if not path.is_file():
         raise DataError(
-            f"{unit}: the subscribers have not been valued yet. Run notebooks/models/churn.ipynb first (or `make reports`)."
+            f"{unit}: the subscribers have not been valued yet. Run notebooks/models/churn.ipynb or `make reports`."
         )

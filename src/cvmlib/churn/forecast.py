@@ -59,8 +59,8 @@ class Forecast:
         Money paid in each month.
     value : array, shape (draws,)
         Discounted margin less costs over the horizon.
-    served : float
-        Share of the month of leaving that is served and paid.
+    billed : float
+        Share of leavers whose month of leaving is billed.
     terms : Terms
         Horizon, margin, costs, discounting.
     """
@@ -71,7 +71,7 @@ class Forecast:
     active_by_cell: np.ndarray
     revenue: np.ndarray
     value: np.ndarray
-    served: float
+    billed: float
     terms: Terms
 
 
@@ -111,17 +111,17 @@ def forecast_cells(posterior: HazardPosterior, cells: pd.DataFrame, terms: Terms
         alive *= 1 - rate
         survival[:, month + 1] = alive.mean(axis=0)
         active[:, month] = stay.sum(axis=1)
-        paid, paid_sq = stay + posterior.served * left, stay + posterior.served**2 * left
+        paid, paid_sq = stay + posterior.billed * left, stay + posterior.billed**2 * left
         noise = _choice_variance(paid, paid_sq, size) * price_var
         revenue[:, month] = paid @ price_mean + np.sqrt(noise.sum(axis=1)) * rng.standard_normal(posterior.draws)
-        months_if_left = paid_before + posterior.served * discount
+        months_if_left = paid_before + posterior.billed * discount
         total, squares = total + left * months_if_left, squares + left * months_if_left**2
         paid_before += discount
         count = stay
     total, squares = total + count * paid_before, squares + count * paid_before**2
     noise = np.sqrt((_choice_variance(total, squares, size) * price_var).sum(axis=1)) * terms.margin
     value = total @ (terms.margin * price_mean - terms.cost_per_month) + noise * rng.standard_normal(posterior.draws)
-    return Forecast(cells, survival, active, count, revenue, value, posterior.served, terms)
+    return Forecast(cells, survival, active, count, revenue, value, posterior.billed, terms)
 
 
 def _cell_prices(cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -179,9 +179,9 @@ def score_cells(forecast: Forecast, interval: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        plan, tenure, subscriptions; p_active (probability to be active at the horizon); expected_months within the
-        horizon (paid), expected_months_low/_high (outcome); discounted_months, discounted_months_low/_high: the same,
-        each month times its discount factor.
+        plan, tenure, subscriptions; p_active (probability to be active at the horizon); expected_months (monthly
+        payments within the horizon) with _low and _high (outcome); discounted_months with _low and _high: the same,
+        each payment times its discount factor.
     """
     survival, terms = forecast.survival, forecast.terms
     frame = forecast.cells[["plan", "tenure", "subscriptions"]].reset_index(drop=True)
@@ -191,8 +191,8 @@ def score_cells(forecast: Forecast, interval: float = 0.9) -> pd.DataFrame:
     tails = ((1 - interval) / 2, (1 + interval) / 2)
     for name, weights in (("expected_months", np.ones(terms.horizon_months)), ("discounted_months", terms.discounts)):
         before = np.concatenate([[0.0], np.cumsum(weights)])
-        outcomes = np.append(before[:-1] + forecast.served * weights, before[-1])
-        frame[name] = survival[:, 1:] @ weights + leaving @ (forecast.served * weights)
+        outcomes = np.append(before[:-1] + forecast.billed * weights, before[-1])
+        frame[name] = survival[:, 1:] @ weights + leaving @ (forecast.billed * weights)
         for tail, suffix in zip(tails, ("low", "high"), strict=True):
             place = np.minimum((chances < tail - 1e-12).sum(axis=1), len(outcomes) - 1)
             frame[f"{name}_{suffix}"] = outcomes[place]

@@ -11,8 +11,6 @@ from datetime import date
 
 import ibis.expr.types as ir
 
-DAYS_PER_MONTH = 365.25 / 12
-
 
 def closing_day(end: date) -> int:
     """Day of the month on which a month of the grid closes.
@@ -54,14 +52,10 @@ def month_index_column(day: ir.Value, closing: int = 31) -> ir.IntegerValue:
     return day.year() * 12 + day.month() - 1 + (day.day() > closing).ifelse(1, 0)
 
 
-def month_share_column(day: ir.Value, closing: int = 31) -> ir.FloatingValue:
-    """Share of its grid month that has passed at a date, in [0, 1], as an Ibis expression."""
-    day = day.cast("date")
-    if closing == 31:
-        passed = day.day() - 1
-    else:
-        passed = (day.day() > closing).ifelse(day.day() - closing - 1, day.day() + 30 - closing - 1)
-    return (passed / DAYS_PER_MONTH).clip(0.0, 1.0)
+def day_of_grid_month(day: ir.Value, closing: int = 31) -> ir.IntegerValue:
+    """Place of a date in its grid month (0 = first day) as an Ibis expression; monthly bills fall on equal places."""
+    number = day.cast("date").day()
+    return (number > closing).ifelse(number - closing - 1, number + 31 - closing - 1)
 
 
 def month_label(index: int) -> str:

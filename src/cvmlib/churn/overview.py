@@ -5,6 +5,7 @@ import pandas as pd
 
 from cvmlib.churn.months import month_start, quarter_label
 
+PLAN_COLUMNS = ("active", "revenue", "price", "joined", "left", "churn_rate")
 TENURE_BANDS = ((0, 2), (3, 5), (6, 11), (12, 23), (24, 35), (36, 59), (60, 10_000))
 
 
@@ -81,7 +82,7 @@ def tabulate_plans(counts: pd.DataFrame, end_month: int) -> pd.DataFrame:
     rows = []
     for plan, part in counts.groupby("plan", sort=True):
         base = summarise_base(part, end_month)
-        rows.append({"plan": plan} | {k: base[k] for k in ("active", "revenue", "price", "joined", "left", "churn_rate")})
+        rows.append({"plan": plan} | {key: base[key] for key in PLAN_COLUMNS})
     table = pd.DataFrame(rows)
     table.insert(2, "share", table["active"] / max(table["active"].sum(), 1))
     table.insert(4, "revenue_share", table["revenue"] / max(table["revenue"].sum(), 1e-12))

@@ -128,7 +128,7 @@ def _count_leaving(spells: ir.Table) -> pd.DataFrame:
 
 
 def _count_customers(spells: ir.Table) -> dict[str, int]:
-    """Customers ever, customers with an active subscription, and customers who came back."""
+    """Count customers ever, customers with an active subscription, and customers who came back."""
     found = spells.aggregate(
         customers=spells.customer_id.nunique(),
         active_customers=spells.customer_id.nunique(where=~spells.churned),

@@ -51,8 +51,8 @@ class HazardPosterior:
         Factor on all hazards: what the shocks of the observed months leave unknown about their average.
     shock_sd, shock_persistence : float
         Standard deviation of the log shock that all hazards of a calendar month share, and its lag-one correlation.
-    served : float
-        Share of the month of leaving that is still served (and paid).
+    billed : float
+        Share of leavers whose month of leaving is still billed.
     """
 
     plans: tuple[str, ...]
@@ -62,7 +62,7 @@ class HazardPosterior:
     level: np.ndarray
     shock_sd: float
     shock_persistence: float
-    served: float
+    billed: float
 
     @property
     def draws(self) -> int:
@@ -101,14 +101,15 @@ def fit_hazard(
     rng = np.random.default_rng(seed)
     plans, _, cube_n, cube_d = build_cohort_cube(counts, observed_from)
     n, d = cube_n.sum(axis=1), cube_d.sum(axis=1)
-    eta = draw_hazards(n.sum(axis=0)[None], d.sum(axis=0)[None], ahead + 1, ALL_PLANS_PRIOR, rng, draws)
+    repeat = rng.random(draws)
+    eta = draw_hazards(n.sum(axis=0)[None], d.sum(axis=0)[None], ahead + 1, ALL_PLANS_PRIOR, rng, draws, repeat)
     if len(plans) > 1:
-        eta = draw_hazards(n, d, ahead + 1, PLAN_PRIOR, rng, draws, offset_draws=eta[:, 0])
+        eta = draw_hazards(n, d, ahead + 1, PLAN_PRIOR, rng, draws, repeat, offset_draws=eta[:, 0])
     hazard = expit(eta)
     sd, persistence, months = estimate_shocks(cube_n, cube_d, hazard[:, :, : n.shape[1]].mean(axis=0))
     level_sd = sd * np.sqrt((1 + persistence) / (1 - persistence) / months)
     level = np.exp(level_sd * rng.standard_normal(draws) - level_sd**2 / 2)
-    return HazardPosterior(tuple(plans), hazard, n, int(d.sum()), level, sd, persistence, estimate_served_share(counts))
+    return HazardPosterior(tuple(plans), hazard, n, int(d.sum()), level, sd, persistence, estimate_billed_share(counts))
 
 
 def estimate_shocks(n: np.ndarray, d: np.ndarray, hazard: np.ndarray) -> tuple[float, float, float]:
@@ -145,11 +146,11 @@ def estimate_shocks(n: np.ndarray, d: np.ndarray, hazard: np.ndarray) -> tuple[f
     return float(np.sqrt(np.log1p(variance))), float(np.clip(persistence, 0.0, 0.9)), float(months)
 
 
-def estimate_served_share(counts: pd.DataFrame) -> float:
-    """Share of the month of leaving that leavers are still served, after the month of joining (0.5 when unknown)."""
+def estimate_billed_share(counts: pd.DataFrame) -> float:
+    """Share of leavers whose month of leaving was billed, after the month of joining (0.5 when unknown)."""
     left = counts[counts["churned"] & (counts["tenure"] > 0)]
     total = left["subscriptions"].sum()
-    return float((left["served"].sum() + 0.5 * 5) / (total + 5))
+    return float((left["billed"].sum() + 0.5 * 5) / (total + 5))
 
 
 def summarise_hazard(posterior: HazardPosterior, interval: float = 0.9) -> pd.DataFrame:

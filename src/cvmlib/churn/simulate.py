@@ -139,12 +139,12 @@ def simulate_counts(
     counts = pd.DataFrame(rows, columns=["plan", "joined", "tenure", "churned", "subscriptions"])
     counts = counts[counts["subscriptions"] > 0].reset_index(drop=True)
     price = counts["plan"].map(prices)
-    served = 0.5 * counts["churned"]
+    billed = 0.5 * counts["churned"]
     return counts.assign(
         price=counts["subscriptions"] * price,
         price_sq=counts["subscriptions"] * price**2,
-        served=counts["subscriptions"] * served,
-        price_served=counts["subscriptions"] * price * served,
+        billed=counts["subscriptions"] * billed,
+        price_billed=counts["subscriptions"] * price * billed,
         unpriced=0,
     )
 

@@ -7,7 +7,8 @@ The log-odds of leaving in month *k* of tenure is
 with a given offset :math:`o`, a power law of tenure (the duration dependence of a Weibull law), a random walk *f* in
 log tenure, :math:`f_k - f_{k-1} \sim N(0, \sigma_f^2 \log\frac{k+1/2}{k-1/2})`, and a bump :math:`a_k` at the month of
 joining and at every anniversary, where contracts end (:math:`N(0, \sigma_a^2)`). Beyond the observed tenures power law
-and walk go on, so that uncertainty grows; an anniversary has the bump of two years before (of one, if that is all).
+and walk go on, so that uncertainty grows; an anniversary that nobody has reached yet has between none and all (uniform) of
+the bump of two years before, or of one if that is all: contracts may end there again, or may not.
 
 The posterior is Gaussian at its mode (Laplace), exact in the limit of large counts; :math:`\sigma_f` and
 :math:`\sigma_a` are integrated over a grid by their approximate marginal likelihood.
@@ -36,7 +37,9 @@ class Basis:
     Parameters
     ----------
     design : array, shape (months, latents)
-        Linear predictor = design @ latents.
+        Linear predictor = design @ latents, in the observed months.
+    repeats : array, shape (months, latents)
+        Added in full where all of a bump is repeated at an unobserved anniversary.
     steps : array, shape (walk,)
         Variance of each step of the walk per squared scale.
     bumps : int
@@ -44,6 +47,7 @@ class Basis:
     """
 
     design: np.ndarray
+    repeats: np.ndarray
     steps: np.ndarray
     bumps: int
 
@@ -81,15 +85,16 @@ def build_basis(observed: int, ahead: int) -> Basis:
     design[:, 1] = log_tenure - np.log(6.0)
     design[np.arange(1, months), 2 + np.arange(walk)] = 1.0
     design[0, 2 + walk] = 1.0
+    repeats = np.zeros_like(design)
     for month in range(12, months, 12):
-        source = month if month < observed else _source_anniversary(month, observed)
+        source = _source_anniversary(month, observed)
         if source:
-            design[month, 3 + walk + source // 12 - 1] = 1.0
-    return Basis(design, np.diff(log_tenure), len(anniversaries))
+            (design if source == month else repeats)[month, 3 + walk + source // 12 - 1] = 1.0
+    return Basis(design, repeats, np.diff(log_tenure), len(anniversaries))
 
 
 def _source_anniversary(month: int, observed: int) -> int:
-    """Observed anniversary whose bump an unobserved one repeats: two years before, or one; 0 when there is none."""
+    """Find the anniversary whose bump a month has: its own, that of two years before, or of one; 0 for none."""
     while month >= observed:
         month -= 24 if month - 24 >= 12 else 12
     return month
@@ -190,6 +195,7 @@ def draw_hazards(
     prior: Prior,
     rng: np.random.Generator,
     draws: int,
+    repeat: np.ndarray,
     offset_draws: np.ndarray | None = None,
 ) -> np.ndarray:
     r"""Posterior draws of the log-odds of leaving, for one or several life tables with the same scales.
@@ -206,6 +212,8 @@ def draw_hazards(
         Source of randomness.
     draws : int
         Number of draws.
+    repeat : array, shape (draws,)
+        Share of a bump that is repeated at unobserved anniversaries, 0 to 1.
     offset_draws : array, shape (draws, months + ahead), optional
         Uncertain offset, such as the log-odds of all plans. The latents are fitted at its mean and shifted, to first
         order, with each draw: ``-(Q + A'WA)^-1 A'W (offset - mean)``.
@@ -237,7 +245,8 @@ def draw_hazards(
         which = np.flatnonzero(chosen == point)
         for table, fit in enumerate(fits[point]):
             latents = _draw_latents(fit, seen, (offset - mean_offset)[which, : n.shape[1]], rng)
-            eta[which, table] = offset[which] + latents @ basis.design.T
+            repeated = repeat[which, None] * (latents @ basis.repeats.T)
+            eta[which, table] = offset[which] + latents @ basis.design.T + repeated
     return eta
 
 

@@ -108,7 +108,7 @@ def count_outcomes(counts: pd.DataFrame, split: int, months: int) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        month (grid month), active (subscriptions at its end), revenue (money; a leaver pays the served share).
+        month (grid month), active (subscriptions at its end), revenue (money billed).
     """
     base = counts[(counts["joined"] <= split) & ((counts["joined"] + counts["tenure"] > split) | ~counts["churned"])]
     until = base["joined"] + base["tenure"]
@@ -116,7 +116,7 @@ def count_outcomes(counts: pd.DataFrame, split: int, months: int) -> pd.DataFram
     for month in range(split + 1, split + months + 1):
         stay = ~base["churned"] | (until > month)
         left = base["churned"] & (until == month)
-        revenue = base.loc[stay, "price"].sum() + base.loc[left, "price_served"].sum()
+        revenue = base.loc[stay, "price"].sum() + base.loc[left, "price_billed"].sum()
         rows.append((month, int(base.loc[stay, "subscriptions"].sum()), float(revenue)))
     return pd.DataFrame(rows, columns=["month", "active", "revenue"])
 

@@ -1,8 +1,8 @@
 """Residual value: what each active subscriber, and all together, will bring over the portfolio's horizon.
 
-Value is discounted margin less costs: a subscriber pays the price of each month begun, up to the served share of the
-month of leaving; plan and price stay as they are. A customer's interval is predictive: it holds the outcome (when this
-customer leaves), not only its expectation.
+Value is discounted margin less costs. A month is billed in advance, on the day of the month on which the subscription
+began, and not paid back; plan and price stay as they are. A customer's interval is
+predictive: it holds the outcome (when this customer leaves), not only its expectation.
 """
 
 import ibis
@@ -94,7 +94,7 @@ def tabulate_forecast(forecast: Forecast, end_month: int, interval: float = 0.9)
 
 
 def tabulate_plans(forecast: Forecast, scores: pd.DataFrame) -> pd.DataFrame:
-    """Expected value by plan and year of tenure.
+    """Tabulate the expected value by plan and year of tenure.
 
     Returns
     -------

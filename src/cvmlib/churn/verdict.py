@@ -76,7 +76,7 @@ def _judge_data(evidence: Evidence, withheld: list[str], caution: list[str], sou
     if evidence.extrapolated > EXTRAPOLATED_LIMIT:
         caution.append(
             f"{evidence.extrapolated:.0%} of the months forecast lie beyond any tenure seen so far: there the forecast "
-            "continues the trend of the hazard and repeats the contract anniversaries seen."
+            "continues the trend of the hazard and repeats contract anniversaries in part."
         )
     if evidence.unpriced > UNPRICED_LIMIT:
         caution.append(
@@ -88,8 +88,8 @@ def _no_holdout(evidence: Evidence) -> str:
     if evidence.holdout_months == 0:
         return "No months are held out (holdout_months = 0), so the forecast was never compared with what happened."
     return (
-        f"The history is too short to hold out {evidence.holdout_months} months, so the forecast was never compared with "
-        "what happened."
+        f"The history is too short to hold out {evidence.holdout_months} months, so the forecast was never compared "
+        "with what happened."
     )
 
 
