@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from cvmlib.reporting import escape, markdown
 
 LEVELS = {"sound": "Sound", "caution": "With caution", "withheld": "Withheld", "info": "Note"}
-_MARKS = {"sound": "✓", "caution": "!", "withheld": "✕", "info": "i"}
+MARKS = {"sound": "✓", "caution": "!", "withheld": "✕", "info": "i"}
 
 
 def verdict_html(level: str, headline: str, *sentences: str, label: str = "") -> str:
@@ -35,7 +35,7 @@ def verdict_html(level: str, headline: str, *sentences: str, label: str = "") ->
         reasons = f"<ul>{reasons}</ul>"
     return (
         f'<section class="cvm cvm-verdict cvm-{level}" aria-label="Verdict: {escape.html(label or LEVELS[level])}">'
-        f'<p class="cvm-level"><span class="cvm-mark" aria-hidden="true">{_MARKS[level]}</span>'
+        f'<p class="cvm-level"><span class="cvm-mark" aria-hidden="true">{MARKS[level]}</span>'
         f"{escape.html(label or LEVELS[level])}</p>"
         f'<p class="cvm-headline">{escape.html(headline)}</p>{reasons}</section>'
     )

@@ -61,7 +61,7 @@ def notebook_title(notebook: NotebookNode) -> str:
 
 
 def _arranged(notebook: NotebookNode) -> NotebookNode:
-    """Drop hidden cells and the title (the page has its own), and join code without output to the next that has some."""
+    """Drop hidden cells and the title (the page has its own); join code without output to the next that has some."""
     from copy import deepcopy
 
     copy, waiting = deepcopy(notebook), []

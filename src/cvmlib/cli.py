@@ -1,0 +1,103 @@
+"""The command line: ``cvm check``, ``cvm demo`` and ``cvm reports``.
+
+A mistake that the user can put right is told without a traceback. Exit codes: 2 the portfolio file, 3 the tables,
+4 a model, 1 a notebook.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cvmlib import environment
+from cvmlib.errors import ConfigError, CvmError, DataError, UnfitModelError
+
+app = typer.Typer(
+    help="Customer value per business unit, from tables to reports.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Config = Annotated[Path, typer.Option(help="The portfolio file.")]
+CONFIG = Path("business_units.toml")
+EXIT_CODES = {"config": 2, "data": 3, "model": 4, "notebook": 1}
+
+
+@app.command()
+def check(config: Config = CONFIG) -> None:
+    """Check the tables of every business unit and list all problems."""
+    with _readable_errors():
+        from cvmlib.portfolio import read_portfolio
+        from cvmlib.reporting.demo import prepare_demo
+        from cvmlib.reporting.progress import Progress
+        from cvmlib.tables.checks import check_unit
+        from cvmlib.tables.problems import format_report
+
+        portfolio = read_portfolio(config)
+        with Progress() as progress:
+            prepare_demo(portfolio, progress)
+        found = [check_unit(portfolio, unit) for unit in portfolio.units]
+        typer.echo("\n\n".join(format_report(report) for report in found))
+    if any(report.fatal for report in found):
+        raise typer.Exit(EXIT_CODES["data"])
+
+
+@app.command()
+def demo(
+    config: Config = CONFIG,
+    scale: Annotated[float | None, typer.Option(help="Size of the company; 1 is its usual size.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
+    years: Annotated[int | None, typer.Option(help="Whole years of history.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where to write, instead of the portfolio's source.")] = None,
+) -> None:
+    """Simulate the tables of the demo company, unless they are there."""
+    with _readable_errors():
+        from cvmlib.portfolio import read_portfolio
+        from cvmlib.reporting.demo import simulate_demo
+        from cvmlib.reporting.progress import Progress
+
+        portfolio = read_portfolio(config)
+        if portfolio.demo is None:
+            raise ConfigError(f"{config} has no [demo] table: its tables are not those of the demo company.")
+        given = {"scale": scale, "seed": seed, "years": years}
+        settings = portfolio.demo.model_copy(update={name: value for name, value in given.items() if value is not None})
+        with Progress() as progress:
+            place, simulated = simulate_demo(portfolio, settings, progress, folder)
+        typer.echo(f"{'Simulated the demo company in' if simulated else 'The demo company is up to date in'} {place}")
+
+
+@app.command()
+def reports(
+    config: Config = CONFIG,
+    jobs: Annotated[int, typer.Option(help="Notebooks to run at a time; 0: one per processor.")] = 0,
+    only: Annotated[str, typer.Option(help="Build the pages of this business unit only.")] = "",
+    force: Annotated[bool, typer.Option(help="Build them even if they are up to date.")] = False,
+) -> None:
+    """Build the reports, as far as their inputs have changed."""
+    with _readable_errors():
+        from cvmlib.portfolio import read_portfolio
+        from cvmlib.reporting.build import build_reports
+        from cvmlib.reporting.progress import Progress
+
+        result = build_reports(read_portfolio(config), jobs, only, force, Progress())
+        for failure in result.failures:
+            typer.echo(f"\n{failure.message}", err=True)
+        pages = "page" if len(result.written) == 1 else "pages"
+        done = f"{len(result.written)} {pages} written" if result.written else "Nothing has changed"
+        typer.echo(f"{done}. Open {result.index}", err=True)
+    if result.failures:
+        raise typer.Exit(max(EXIT_CODES[failure.kind] for failure in result.failures))
+
+
+@contextlib.contextmanager
+def _readable_errors() -> Iterator[None]:
+    """Prepare the tools' caches; print the message of a `CvmError` and leave with its exit code."""
+    environment.prepare()
+    try:
+        yield
+    except CvmError as error:
+        codes = {ConfigError: "config", DataError: "data", UnfitModelError: "model"}
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EXIT_CODES[codes.get(type(error), "notebook")]) from None
