@@ -103,38 +103,57 @@ def predict_unit(
     )
 
 
-def score_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> validation.Holdout | None:
-    """Score the calibration's forecast of one unit's holdout; None where there is none."""
+@dataclass(frozen=True)
+class Trial:
+    """The calibration's forecast of one unit against its holdout: scores, by frequency, and over time."""
+
+    scores: validation.Holdout
+    by_frequency: pd.DataFrame
+    tracking: pd.DataFrame
+
+
+def try_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> Trial | None:
+    """Try the calibration's models on one unit's holdout; None where there is none."""
     if models is None or base.calibration is None:
         return None
-    return validation.score_holdout(predict_unit(portfolio, base, models, calibration=True))
+    prediction = predict_unit(portfolio, base, models, calibration=True)
+    return Trial(
+        validation.score_holdout(prediction),
+        validation.compare_by_frequency(prediction),
+        track_unit(base, models),
+    )
 
 
-def judge_unit(base: UnitBase, models: Models, holdout: validation.Holdout | None) -> validation.Verdict:
+def judge_unit(base: UnitBase, models: Models, trial: Trial | None) -> validation.Verdict:
     """Weigh the checks of one unit."""
     repeat = int((base.customers.frequency > 0).sum().to_pandas())
     spend = None if base.unit.name in models.spend.constant else models.spend.diagnostics
     return validation.judge(
-        models.purchase.diagnostics, spend, timing.estimate_regularity(base.gaps), holdout, repeat
+        models.purchase.diagnostics, spend, timing.estimate_regularity(base.gaps), trial and trial.scores, repeat
     )
 
 
-def track_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> pd.DataFrame:
-    """Actual and expected cumulative repeat purchases by week, from the calibration's model when there is one.
+def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
+    """Actual and expected cumulative repeat purchases by week, of the customers known at the end of the calibration.
+
+    Parameters
+    ----------
+    base : UnitBase
+        A unit with a calibration.
+    models : Models
+        Fitted to the calibration.
 
     Returns
     -------
     DataFrame
-        ``date``, ``actual``, ``mean``, ``low``, ``high`` (90% interval of the expectation) over the customers known at
-        the end of the calibration (or of the observation).
+        ``date``, ``actual``, ``expected``, ``low``, ``high`` (90% interval of the expectation).
     """
-    if models is None or base.calibration is None:
-        return pd.DataFrame(columns=["date", "actual", "mean", "low", "high"])
     starts = base.calibration.group_by("first").agg(customers=lambda t: t.count()).order_by("first").to_pandas()
     known = base.purchases.semi_join(base.calibration, "customer_id")
     log = known.group_by("period").agg(purchases=known.count()).order_by("period").to_pandas()
     origin = starts["first"].min()
-    days = np.unique(np.r_[np.arange(0.0, (pd.Timestamp(base.end) - origin).days, 7.0), (pd.Timestamp(base.end) - origin).days])
+    length = float((pd.Timestamp(base.end) - origin).days)
+    days = np.unique(np.r_[np.arange(0.0, length, 7.0), length])
     first_days = (starts["first"] - origin).dt.days.to_numpy(dtype=float)
     expected = validation.track(starts, models.purchase.draws(base.unit.name, _TRACKING_DRAWS), first_days, days)
     bought = (log["period"] - origin).dt.days.to_numpy(dtype=float)
@@ -142,14 +161,15 @@ def track_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> p
     cumulative = np.r_[0, log["purchases"].cumsum()][total]
     newcomers = np.r_[0, starts["customers"].cumsum()][np.searchsorted(first_days, days, side="right")]
     frame = expected.assign(date=origin + pd.to_timedelta(days, unit="D"), actual=cumulative - newcomers)
-    return frame[["date", "actual", "mean", "low", "high"]]
+    return frame.rename(columns={"mean": "expected"})[["date", "actual", "expected", "low", "high"]]
 
 
 def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Models, name: str) -> list[Path]:
     """Save both posteriors with their provenance under ``models/clv/`` of the build folder."""
     folder = portfolio.build_dir / "models" / "clv"
     calibration = name == "calibration"
-    rows = [b.count_rows(calibration=calibration, spend=True) for b in bases.values() if not calibration or b.calibration is not None]
+    used = [base for base in bases.values() if not calibration or base.calibration is not None]
+    rows = [base.count_rows(calibration=calibration, spend=True) for base in used]
     origin = {
         "data": provenance.fingerprint(*rows),
         "seed": portfolio.seed,
@@ -174,15 +194,15 @@ def save_unit(
     base: UnitBase,
     prediction: value.Prediction,
     verdict: validation.Verdict,
-    holdout: validation.Holdout | None,
-    tracking: pd.DataFrame,
+    trial: Trial | None,
 ) -> list[Path]:
     """Join the predictions back to the customers and save all that a unit's reports read.
 
     Returns
     -------
     list of Path
-        ``value.parquet`` (one row per customer), ``totals.json`` and ``tracking.parquet`` in the unit's folder.
+        In the unit's folder: ``value.parquet`` (one row per customer), ``total_draws.parquet`` (simulated totals of the
+        unit), ``totals.json``, and of a trial ``tracking.parquet`` and ``by_frequency.parquet``.
     """
     folder = base.folder
     keys = ["frequency", "recency", "T", "monetary_value"]
@@ -190,7 +210,14 @@ def save_unit(
     joined = customers.merge(prediction.rows.drop(columns=["unit", "customers"]), on=keys, how="left", validate="m:1")
     joined = joined.rename(columns={"purchases": "expected_purchases", "spend": "expected_spend"})
     joined.to_parquet(folder / "value.parquet", index=False)
-    tracking.to_parquet(folder / "tracking.parquet", index=False)
+    written = [folder / "value.parquet", folder / "total_draws.parquet"]
+    pd.DataFrame({"value": prediction.value, "purchases": prediction.purchases}).to_parquet(written[1], index=False)
+    for name in ("tracking", "by_frequency"):
+        path = folder / f"{name}.parquet"
+        path.unlink(missing_ok=True)
+        if trial is not None:
+            getattr(trial, name).to_parquet(path, index=False)
+            written.append(path)
     totals = {
         "unit": base.unit.name,
         "label": base.unit.label,
@@ -201,7 +228,7 @@ def save_unit(
         "alive": float(joined["p_alive"].sum()),
         "value": prediction.total("value"),
         "purchases": prediction.total("purchases"),
-        "holdout": holdout and holdout.as_dict(),
+        "holdout": trial and trial.scores.as_dict(),
         "calibration_end": base.calibration_end and base.calibration_end.isoformat(),
         "horizon_months": portfolio.horizon_months,
         "currency": portfolio.currency,
@@ -213,7 +240,7 @@ def save_unit(
     }
     path = folder / "totals.json"
     path.write_text(json.dumps(totals, indent=1) + "\n", encoding="utf-8")
-    return [folder / "value.parquet", path, folder / "tracking.parquet"]
+    return [*written, path]
 
 
 def describe_verdict(base: UnitBase, verdict: validation.Verdict) -> dict[str, object]:
@@ -226,9 +253,9 @@ def describe_verdict(base: UnitBase, verdict: validation.Verdict) -> dict[str, o
     return {"level": verdict.level, "headline": headline, "reasons": verdict.reasons}
 
 
-def compare_holdouts(holdouts: Mapping[str, validation.Holdout | None]) -> pd.DataFrame:
+def compare_trials(trials: Mapping[str, Trial | None]) -> pd.DataFrame:
     """Tabulate the holdout scores of all units."""
-    rows = [{"unit": name, **h.as_dict()} for name, h in holdouts.items() if h is not None]
+    rows = [{"unit": name, **trial.scores.as_dict()} for name, trial in trials.items() if trial is not None]
     columns = ["unit", "customers", "actual", "mean", "low", "high", "bias", "mae", "rmse", "correlation", "coverage"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -108,6 +108,38 @@ def score_holdout(prediction: Prediction) -> Holdout:
     )
 
 
+#: Lower ends of the classes of frequency in which a calibration is compared with its holdout.
+FREQUENCY_CLASSES = (0, 1, 2, 3, 4, 6, 9, 14, 24, 49, 99)
+
+
+def compare_by_frequency(prediction: Prediction) -> pd.DataFrame:
+    """Compare forecast and actual holdout purchases of customers alike in frequency.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        Of rows that carry ``holdout_frequency``.
+
+    Returns
+    -------
+    DataFrame
+        ``frequency`` (class of repeat purchases in the calibration, as text), ``customers``, ``actual`` and
+        ``expected`` (purchases per customer in the holdout), in the order of the classes.
+    """
+    rows = prediction.rows
+    edges = [*FREQUENCY_CLASSES, np.inf]
+    names = [f"{a}" if b - a == 1 else f"{a}–{b - 1:.0f}" if np.isfinite(b) else f"{a} or more" for a, b in zip(edges, edges[1:], strict=False)]
+    classes = pd.cut(rows["frequency"], edges, right=False, labels=names)
+    weights = rows["customers"].astype(float)
+    sums = pd.DataFrame(
+        {"customers": weights, "actual": weights * rows["holdout_frequency"], "expected": weights * rows["purchases"]}
+    ).groupby(classes, observed=True).sum()
+    table = sums[["actual", "expected"]].div(sums["customers"], axis=0).assign(customers=sums["customers"].astype(int))
+    return table.rename_axis("frequency").reset_index()[["frequency", "customers", "actual", "expected"]].astype(
+        {"frequency": str}
+    )
+
+
 def judge(
     purchase: Diagnostics,
     spend: Diagnostics | None,
