@@ -135,7 +135,7 @@ def survival(
     curves = [("", frame)] if group is None else list(frame.groupby(group, sort=False))
     ends = []
     for index, (name, curve) in enumerate(curves):
-        curve = curve.sort_values("time")
+        curve = _thin(curve.sort_values("time"))
         color, line = SERIES[index % len(SERIES)], LINES[index % len(LINES)]
         if {"low", "high"} <= set(curve.columns):
             ax.fill_between(
@@ -154,3 +154,10 @@ def survival(
     ax.set_xlabel(time_label)
     direct_labels(ax, [end for end in ends if end[2]])
     return ax
+
+
+def _thin(curve: pd.DataFrame, points: int = 250) -> pd.DataFrame:
+    """Keep at most so many points of a curve, the first and the last among them: more cannot be seen."""
+    if len(curve) <= points:
+        return curve
+    return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, points).round().astype(int))]

@@ -46,6 +46,7 @@ def distribution(
     of: str = "customers",
     log: bool = True,
     bins: int = 40,
+    edges: Sequence[float] | None = None,
 ) -> Axes:
     """Histogram of a value over customers, on a logarithmic scale, with the middle and the upper tenth marked.
 
@@ -65,6 +66,8 @@ def distribution(
         Logarithmic scale; values of zero or less are then counted in words.
     bins : int
         Number of bars.
+    edges : sequence of float, optional
+        Edges of the bars instead; what lies beyond them is counted in words.
     """
     ax = new_axes(ax)
     data = np.asarray(values, float)
@@ -73,7 +76,7 @@ def distribution(
     if not shown.any():
         return note(ax, f"No {of} with a value above zero.")
     inside, heavy = data[shown], counts[shown]
-    edges = _edges(inside, log, bins)
+    edges = _edges(inside, log, bins) if edges is None else np.asarray(edges, float)
     heights, _ = np.histogram(inside, np.r_[edges[:-1], np.nextafter(edges[-1], np.inf)], weights=heavy)
     ax.bar(edges[:-1], heights, np.diff(edges), align="edge", color=BLUE, alpha=0.75, linewidth=0.5, edgecolor="white")
     if log:
@@ -83,11 +86,15 @@ def distribution(
     number_axis(ax.yaxis)
     value_grid(ax)
     ax.set_ylim(top=ax.get_ylim()[1] * 1.12)
-    for level, name, side in ((0.5, "half above", "center"), (0.9, "top tenth above", "left")):
-        _mark(ax, _weighted_quantile(inside, heavy, level), name, side)
+    half, most = (_weighted_quantile(inside, heavy, level) for level in (0.5, 0.9))
+    names = ("half above", "top tenth above") if log else ("half within", "nine in ten within")
+    for value, name in zip((half, most), names, strict=True):
+        _mark(ax, value, name, left=value == half and log)
     top_label(ax, f"Number of {of}")
     below = counts[np.isfinite(data) & (data <= 0)].sum() if log else 0
-    missing = f"; {grouped(below)} {of} at zero or less are not drawn" if below else ""
+    above = heavy[inside > edges[-1]].sum()
+    missing = f"\n{grouped(below)} {of} at zero or less are not drawn" if below else ""
+    missing += f"\n{grouped(above)} {of} above {grouped(edges[-1])} are not drawn" if above else ""
     ax.set_xlabel(f"{label}{f' ({unit})' if unit else ''}{', logarithmic scale' if log else ''}{missing}")
     return ax
 
@@ -100,19 +107,19 @@ def _log_axis(ax: Axes, edges: np.ndarray) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _mark(ax: Axes, value: float, name: str, side: str) -> None:
+def _mark(ax: Axes, value: float, name: str, left: bool) -> None:
     ax.axvline(value, color=INK, linewidth=1.2, linestyle=(0, (4, 2)))
-    digits = 0 if value >= 10 else 2
     ax.annotate(
-        f"{name} {grouped(value, digits)}",
+        f"{name} {grouped(value, 0 if value >= 10 or value == round(value) else 2)}",
         (value, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(4, -3),
+        xytext=(-4 if left else 4, -3),
         textcoords="offset points",
-        ha="right" if side == "center" else "left",
+        ha="right" if left else "left",
         va="top",
         fontsize=9.5,
-    ).set_position((-4 if side == "center" else 4, -3))
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
+    )
 
 
 @styled
