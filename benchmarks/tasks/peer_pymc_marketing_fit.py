@@ -1,0 +1,30 @@
+"""Fit pymc-marketing's BG/NBD, which cannot pool units, to FOLDER/customers.csv; runs in .venv-peers."""
+
+import json
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+from pymc_marketing.clv import BetaGeoModel
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and of the sampling processes that ended."""
+    return sum(os.times()[:4])
+
+
+def main(folder: Path) -> None:
+    """Fit twice, the first time briefly, so that everything is compiled; time the second."""
+    data = pd.read_csv(folder / "customers.csv").drop(columns="unit")
+    data.insert(0, "customer_id", range(len(data)))
+    BetaGeoModel(data).fit(draws=20, tune=20, chains=4, progressbar=False, random_seed=1)
+    start = cpu_seconds()
+    BetaGeoModel(data).fit(draws=1000, tune=1000, chains=4, progressbar=False, random_seed=1)
+    name = f"pymc-marketing {version('pymc-marketing')}, without units"
+    print(json.dumps({"name": name, "cpu": cpu_seconds() - start}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

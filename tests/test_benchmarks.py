@@ -1,0 +1,103 @@
+"""The harness of the benchmarks: what it measures, what it keeps, and what it prints."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+
+from benchmarks import results, run
+from benchmarks.measure import ROOT, clean_environment, copy_checkout, measure
+from benchmarks.tasks.write_transactions import write
+from cvmlib.portfolio import read_portfolio
+from cvmlib.tables.sources import mapped_table
+
+BUSY = "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
+
+
+def record(name, commit="c", unit="CPU s", figure=1.0, bar=2.0, peer=None):
+    return results.Figure(name, figure, unit, bar, peer, "peer 1.0" if peer else "").record(commit)
+
+
+def test_cpu_of_children_and_grandchildren_is_counted():
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}], check=True); print(7)"
+    usage = measure([sys.executable, "-c", parent])
+    assert 0.4 <= usage.cpu < 3
+    assert usage.wall > 0
+    assert usage.last_json() == 7
+
+
+def test_peak_memory_is_that_of_the_largest_process():
+    small = measure([sys.executable, "-c", "pass"])
+    large = measure([sys.executable, "-c", "block = bytearray(200_000_000); block[::4096] = b'x' * len(block[::4096])"])
+    assert 0.2 < large.memory < 1
+    assert large.memory - small.memory > 0.1
+
+
+def test_failed_command_is_an_error():
+    with pytest.raises(RuntimeError, match="ended with 3"):
+        measure([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_caches_of_this_checkout_are_not_inherited(monkeypatch):
+    monkeypatch.setenv("PYTENSOR_FLAGS", "base_compiledir=elsewhere")
+    monkeypatch.setenv("KEPT", "1")
+    env = clean_environment(PYTHONPATH="src")
+    assert "PYTENSOR_FLAGS" not in env
+    assert (env["KEPT"], env["PYTHONPATH"]) == ("1", "src")
+
+
+def test_record_has_every_key_and_says_whether_the_bar_is_met():
+    assert record("a") == {
+        "name": "a",
+        "figure": 1.0,
+        "unit": "CPU s",
+        "bar": 2.0,
+        "met": True,
+        "peer": None,
+        "ratio": None,
+        "commit": "c",
+    }
+    missed = record("a", figure=3.0, peer=12.0)
+    assert (missed["met"], missed["ratio"]) == (False, 4.0)
+    assert missed["peer"] == {"name": "peer 1.0", "figure": 12.0}
+
+
+def test_one_benchmark_replaces_its_own_records_only(tmp_path):
+    path = tmp_path / "results.json"
+    results.write([record("a", unit="GB"), record("a"), record("b")], path)
+    kept = results.write([record("a", figure=1.5)], path)
+    assert [(r["name"], r["figure"]) for r in kept] == [("a", 1.5), ("b", 1.0)]
+    assert json.loads(path.read_text()) == kept
+    assert [r["name"] for r in results.write([record("c", commit="later")], path)] == ["c"]
+
+
+def test_table_shows_what_misses_its_bar():
+    table = results.as_table([record("a"), record("b", figure=3.0, peer=6.0)]).splitlines()
+    assert [line.split()[0] for line in table] == ["benchmark", "a", "b"]
+    assert table[2].split() == ["b", "3.00", "2", "CPU", "s", "NO", "6.00", "peer", "1.0", "2.0", "x"]
+
+
+def test_benchmarks_have_their_names():
+    assert set(run.find_benchmarks()) >= {"reports-cold", "reports-unchanged", "fit-pooled-24k", "counts-10m"}
+
+
+def test_unknown_benchmark_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        run.main(["--only", "no-such"])
+    assert "counts-10m" in capsys.readouterr().err
+
+
+def test_copied_checkout_has_sources_but_nothing_built(tmp_path):
+    copy_checkout(tmp_path)
+    assert (tmp_path / "pyproject.toml").read_text() == (ROOT / "pyproject.toml").read_text()
+    assert not any((tmp_path / name).exists() for name in (".venv", ".tools", ".cache", "build", "data/demo", ".git"))
+
+
+def test_benchmark_log_is_what_its_portfolio_maps(tmp_path):
+    write(tmp_path, 2_000)
+    log = mapped_table(read_portfolio(tmp_path / "portfolio.toml"), "shop", "transactions").to_pandas()
+    assert len(log) == 2_000
+    assert log["customer_id"].nunique() > 50
+    assert log["date"].between(pd.Timestamp("2023-06-30"), pd.Timestamp("2026-07-01"), inclusive="left").all()
+    assert (log["value"] > 0).all()
