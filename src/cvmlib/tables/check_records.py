@@ -103,7 +103,7 @@ def _report_keys(findings: Findings) -> None:
             f"one row per {' and '.join(key)} is kept, the first in the order of the other columns.",
             rows=rows,
         )
-        findings.problems[-1].first_rows.extend(as_rows(repeated.limit(3).execute()))
+        findings.problems[-1].first_rows.extend(as_rows(repeated.order_by(key).limit(3)))
 
 
 def check_links(unit: str, main: str, mappings: dict[str, Mapping]) -> list[Problem]:
@@ -169,7 +169,7 @@ def _customer_links(unit: str, main: str, log: ir.Table, mapping: Mapping) -> li
             unit, "customers", "referred_by", "unknown_referrers", "customer", referrers, message, treatment
         )
         own = customers.filter(customers.referred_by == customers.customer_id).select(value="customer_id")
-        message = "{n} named as his own referrer{examples}"
+        message = "{n} named as their own referrer{examples}"
         problems += _link(unit, "customers", "referred_by", "own_referrers", "customer", own, message, treatment)
     return problems
 

@@ -1,4 +1,4 @@
-"""Checks of transactions: one pass counts every condition, a second groups customers and days."""
+"""Checks of transactions: one pass counts every condition on rows; `check_history` looks at the log as a whole."""
 
 import datetime
 import math
@@ -8,12 +8,12 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cvmlib.tables.cleaning import clean_transactions, repeated_rows, transaction_reason
-from cvmlib.tables.findings import SHOWN, Findings, as_rows
+from cvmlib.tables.check_history import check_history
+from cvmlib.tables.cleaning import transaction_reason, usable_transactions
+from cvmlib.tables.findings import Findings
 from cvmlib.tables.mapping import KEPT, RAW, is_float_text
 from cvmlib.tables.problems import count_words
 
-_TRUNCATE = {"hour": "h", "day": "D", "week": "W"}
 _OFFSET = r"[0-9]:[0-9]{2}[^+-]*([+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2}|Z)$"
 _OUTLIER_SD = 6.0
 _MOSTLY = 0.5
@@ -75,11 +75,11 @@ def check_transactions(
         return {"rows_used": 0}
     used = counts.loc["used"]
     usable = findings.mapping.passing
-    usable = usable.filter(transaction_reason(usable, end).isnull())
+    usable = usable_transactions(usable, end)
     _report_ids(findings, usable, used)
     _report_values(findings, usable, used)
     _report_offsets(findings, usable, used)
-    return _check_customers(findings, used, end, time_unit, holdout_months)
+    return check_history(findings, used, end, time_unit, holdout_months)
 
 
 def _with_reason(table: ir.Table, filters: int, end: datetime.date) -> ir.Table:
@@ -266,200 +266,4 @@ def _report_offsets(findings: Findings, usable: ir.Table, used: pd.Series) -> No
             rows=offsets,
             where=raw.re_search(_OFFSET),
             among=usable,
-        )
-
-
-def _check_customers(
-    findings: Findings, used: pd.Series, end: datetime.date, time_unit: str, holdout_months: int
-) -> dict[str, Any]:
-    """Find copies of rows, then group customers and days to see what the log as a whole can say."""
-    kept = findings.mapping.kept
-    copies = _report_copies(findings, kept.filter(transaction_reason(kept, end).isnull()))
-    cleaned = clean_transactions(kept, end, deduplicate=copies > 0)
-    totals = _customer_totals(cleaned, time_unit)
-    first, last = used["first"].date(), used["last"].date()
-    rows = int(used["rows"]) - copies
-    _report_days(findings, totals, rows, time_unit)
-    _report_log(findings, totals, first, last, end, holdout_months)
-    return {
-        "rows_used": rows,
-        "first": first.isoformat(),
-        "last": last.isoformat(),
-        "customers": int(totals["buyers"]),
-        "repeat_customers": int(totals["repeaters"]),
-        "bought": float(totals["bought"]),
-        "returned": float(totals["returned"]),
-    }
-
-
-def _report_copies(findings: Findings, usable: ir.Table) -> int:
-    repeated = repeated_rows(usable)
-    found = repeated.agg(
-        rows=(repeated.copies - 1).sum(), money=((repeated.copies - 1) * repeated.repeated_value).sum()
-    )
-    rows, money = found.execute().fillna(0).iloc[0]
-    if rows:
-        findings.add(
-            "duplicate_rows",
-            "",
-            "{rows} repeat another row in every supplied column, with the same order number or time of day",
-            "dropped: they are taken for copies, and one of each set is kept. To keep them, supply a line number.",
-            rows=int(rows),
-            money=float(money),
-        )
-        findings.problems[-1].first_rows.extend(_copies_shown(findings, usable, repeated))
-    return int(rows)
-
-
-def _copies_shown(findings: Findings, usable: ir.Table, repeated: ir.Table) -> list[dict[str, Any]]:
-
-    key = [name for name in repeated.columns if name not in ("copies", "repeated_value")]
-    shown = usable.semi_join(repeated.limit(SHOWN), key).distinct()
-    return as_rows(shown.select(*findings.mapping.columns[:6]).limit(SHOWN).execute())
-
-
-def _customer_totals(cleaned: ir.Table, time_unit: str) -> pd.Series:
-    """Group customers and periods, then customers, then everything: one query, one row."""
-    period = cleaned.date.truncate(_TRUNCATE[time_unit])
-    periods = cleaned.group_by("customer_id", period=period).agg(
-        rows=cleaned.count(), net=cleaned.value.sum(), least=cleaned.value.min()
-    )
-    net = periods.net
-    customers = periods.group_by("customer_id").agg(
-        rows=periods.rows.sum(),
-        periods=periods.count(),
-        purchases=((net > 0) | (periods.least == 0)).sum(),
-        bought=net.sum(where=net > 0),
-        returned=(-net).sum(where=net < 0),
-        smallest=net.min(where=net > 0),
-        largest=net.max(where=net > 0),
-    )
-    totals = customers.agg(
-        customers=customers.count(),
-        folded=customers.customer_id.strip().lower().nunique(),
-        buyers=(customers.purchases > 0).sum(),
-        repeaters=(customers.purchases > 1).sum(),
-        rows=customers.rows.sum(),
-        periods=customers.periods.sum(),
-        bought=customers.bought.sum(),
-        returned=customers.returned.sum(),
-        smallest=customers.smallest.min(),
-        largest=customers.largest.max(),
-    )
-    return totals.execute().astype("float64").fillna(0.0).iloc[0]
-
-
-def _report_days(findings: Findings, totals: pd.Series, rows: int, time_unit: str) -> None:
-    repeats = int(totals["rows"] - totals["periods"])
-    if repeats:
-        findings.add(
-            "same_day_repeats",
-            "date",
-            f"{{rows}} are further rows of a customer on a {time_unit} on which that customer has one already",
-            f"summed: all rows of a customer and {time_unit} are one purchase.",
-            rows=repeats,
-        )
-    if totals["returned"]:
-        findings.add(
-            "later_returns",
-            "value",
-            f"{findings.money(totals['returned'])} were returned on a later {time_unit} than the purchase, "
-            f"{100 * totals['returned'] / max(totals['bought'], totals['returned']):.1f} % of the money bought",
-            "counted as returned money, which lowers the value of a purchase.",
-            money=float(totals["returned"]),
-        )
-    lonely = int(totals["customers"] - totals["buyers"])
-    if lonely and totals["buyers"]:
-        findings.add(
-            "only_returns",
-            "customer_id",
-            f"{count_words(lonely, 'customer')} only returned, and bought nothing in the history",
-            "left out of the customers; what they returned stays in the returned money.",
-        )
-    folded = int(totals["customers"] - totals["folded"])
-    if folded:
-        findings.add(
-            "similar_ids",
-            "customer_id",
-            f"{count_words(folded, 'customer id')} differ from another only by upper and lower case",
-            'kept apart; if they are the same people, map customer_id = "lower(YOUR COLUMN)".',
-        )
-
-
-def _report_log(
-    findings: Findings,
-    totals: pd.Series,
-    first: datetime.date,
-    last: datetime.date,
-    end: datetime.date,
-    holdout_months: int,
-) -> None:
-    """Report what the log as a whole cannot say."""
-    if not totals["buyers"]:
-        findings.add(
-            "no_purchases",
-            "value",
-            "no customer has a purchase: every day nets to a return",
-            "check the sign of value; a purchase is positive, a return negative.",
-            fatal=True,
-        )
-        return
-    if first == last:
-        findings.add(
-            "one_date",
-            "date",
-            f"all usable rows are dated {first}; a history needs more than one date",
-            "check the mapping of date: it should be the day of each purchase, not the day of the export.",
-            fatal=True,
-        )
-    if totals["customers"] == 1:
-        findings.add(
-            "one_customer",
-            "customer_id",
-            "all usable rows belong to one customer",
-            "check the mapping of customer_id: it should tell customers apart.",
-            fatal=True,
-        )
-    elif not totals["repeaters"]:
-        findings.add(
-            "all_one_time",
-            "customer_id",
-            f"none of {count_words(int(totals['buyers']), 'customer')} bought a second time",
-            "the customer page is built; a value model needs repeat purchases. Check that customer_id names the "
-            "customer, not the order.",
-            blocks=("value",),
-        )
-    _report_spend_and_span(findings, totals, first, last, end, holdout_months)
-
-
-def _report_spend_and_span(
-    findings: Findings,
-    totals: pd.Series,
-    first: datetime.date,
-    last: datetime.date,
-    end: datetime.date,
-    holdout_months: int,
-) -> None:
-    if totals["buyers"] > 1 and 0 < totals["smallest"] == totals["largest"]:
-        findings.add(
-            "constant_value",
-            "value",
-            f"every purchase is worth the same, {findings.money(totals['smallest'])}",
-            "spend is taken as that constant; check that value is the money of the purchase.",
-        )
-    span, idle = (end - first).days, (end - last).days
-    if idle > max(31, 0.1 * span):
-        findings.add(
-            "idle_end",
-            "date",
-            f"the last usable date is {last}, {idle} days before the end of observation, {end}",
-            "kept; the silence counts as customers not buying. If the export ends earlier, correct end_of_observation.",
-        )
-    if first < last and 0 < span <= holdout_months * 30.4375:
-        findings.add(
-            "short_history",
-            "date",
-            f"the history of {span} days is no longer than the {holdout_months} months held out to validate",
-            "no validation on held-out months; lower holdout_months in [portfolio].",
-            blocks=("holdout",),
         )

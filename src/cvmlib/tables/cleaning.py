@@ -15,13 +15,17 @@ EARLIEST = datetime.datetime(1900, 1, 1)
 """Dates before this are slips or placeholders."""
 
 
+Reasons = list[tuple[ir.BooleanValue, str]]
+"""Conditions under which a row is dropped, each with its name, the first that holds counting."""
+
+
 def day_after(end: datetime.date) -> ir.TimestampScalar:
     """Return the first instant after a day, as a literal."""
     midnight = datetime.datetime.combine(end, datetime.time()) + datetime.timedelta(days=1)
     return ibis.literal(midnight, type="timestamp")
 
 
-def _time_reasons(table: ir.Table, column: str) -> list[tuple[ir.BooleanValue, str]]:
+def _time_reasons(table: ir.Table, column: str) -> Reasons:
     value, raw = table[column], f"{column}{RAW}"
     reasons = [(value < ibis.literal(EARLIEST, type="timestamp"), f"implausible_{column}")]
     if raw in table.columns:
@@ -29,12 +33,31 @@ def _time_reasons(table: ir.Table, column: str) -> list[tuple[ir.BooleanValue, s
     return reasons
 
 
-def _number_reasons(table: ir.Table, column: str) -> list[tuple[ir.BooleanValue, str]]:
+def _number_reasons(table: ir.Table, column: str) -> Reasons:
     value, raw = table[column], f"{column}{RAW}"
     reasons = [(value.isnull(), f"missing_{column}"), (value.isnan() | value.isinf(), f"nonfinite_{column}")]
     if raw in table.columns:
         reasons.insert(0, (value.isnull() & table[raw].notnull(), f"unparsable_{column}"))
     return reasons
+
+
+def _first_reason(reasons: Reasons) -> ir.StringValue:
+    return ibis.cases(*reasons, else_=ibis.null("string"))
+
+
+def _without(table: ir.Table, reasons: Reasons) -> ir.Table:
+    """Leave out the rows for which any reason holds; a reason that is NULL does not."""
+    return table.filter([~where.fill_null(False) for where, _ in reasons])
+
+
+def _transaction_reasons(table: ir.Table, end: datetime.date) -> Reasons:
+    return [
+        (table.customer_id.isnull(), "missing_customer_id"),
+        *_time_reasons(table, "date"),
+        (table.date.isnull(), "missing_date"),
+        *_number_reasons(table, "value"),
+        (table.date >= day_after(end), "future_date"),
+    ]
 
 
 def transaction_reason(table: ir.Table, end: datetime.date) -> ir.StringValue:
@@ -43,18 +66,16 @@ def transaction_reason(table: ir.Table, end: datetime.date) -> ir.StringValue:
     Parameters
     ----------
     table : ibis Table
-        Mapped transactions; with the ``__raw`` columns of `Mapping.table`, unparsable values are told from missing ones.
+        Mapped transactions; with the ``__raw`` columns of `Mapping.table`, unparsable values are told from missing.
     end : datetime.date
         Last day of the observation.
     """
-    reasons = [
-        (table.customer_id.isnull(), "missing_customer_id"),
-        *_time_reasons(table, "date"),
-        (table.date.isnull(), "missing_date"),
-        *_number_reasons(table, "value"),
-        (table.date >= day_after(end), "future_date"),
-    ]
-    return ibis.cases(*reasons, else_=ibis.null("string"))
+    return _first_reason(_transaction_reasons(table, end))
+
+
+def usable_transactions(table: ir.Table, end: datetime.date) -> ir.Table:
+    """Return the rows without a `transaction_reason`; copies of rows are still among them."""
+    return _without(table, _transaction_reasons(table, end))
 
 
 def subscription_reason(table: ir.Table, end: datetime.date) -> ir.StringValue:
@@ -67,7 +88,11 @@ def subscription_reason(table: ir.Table, end: datetime.date) -> ir.StringValue:
     end : datetime.date
         Last day of the observation.
     """
-    reasons = [
+    return _first_reason(_subscription_reasons(table, end))
+
+
+def _subscription_reasons(table: ir.Table, end: datetime.date) -> Reasons:
+    return [
         (table.customer_id.isnull(), "missing_customer_id"),
         *_time_reasons(table, "start"),
         (table.start.isnull(), "missing_start"),
@@ -77,7 +102,6 @@ def subscription_reason(table: ir.Table, end: datetime.date) -> ir.StringValue:
         (table.end < table.start, "end_before_start"),
         (table.price < 0, "negative_price"),
     ]
-    return ibis.cases(*reasons, else_=ibis.null("string"))
 
 
 def can_repeat(table: ir.Table) -> ir.BooleanValue:
@@ -138,7 +162,7 @@ def clean_transactions(table: ir.Table, end_of_observation: datetime.date, *, de
     ibis Table
         ``customer_id`` (string), ``date`` (timestamp), ``value`` (money), and the optional columns supplied.
     """
-    used = table.filter(transaction_reason(table, end_of_observation).isnull())
+    used = usable_transactions(table, end_of_observation)
     used = drop_repeated_rows(used) if deduplicate else used
     return used.drop(SOURCE_ROW) if SOURCE_ROW in used.columns else used
 
@@ -165,7 +189,7 @@ def clean_subscriptions(table: ir.Table, end_of_observation: datetime.date) -> i
     ibis Table
         ``customer_id``, ``start``, ``end`` (NULL while running), ``price`` (money per month), and the optional columns.
     """
-    used = table.filter(subscription_reason(table, end_of_observation).isnull()).distinct()
+    used = _without(table, _subscription_reasons(table, end_of_observation)).distinct()
     running = used.end >= day_after(end_of_observation)
     changes = {"end": ibis.ifelse(running, ibis.null("timestamp"), used.end)}
     if "end_reason" in used.columns:

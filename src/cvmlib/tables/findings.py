@@ -1,10 +1,9 @@
-"""Collect problems while a table is checked: counts into sentences, first rows fetched only where there is something."""
+"""Collect problems while a table is checked: counts become sentences, first rows are fetched where there are any."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 import ibis.expr.types as ir
-import pandas as pd
 
 from cvmlib.tables.mapping import RAW, Mapping
 from cvmlib.tables.problems import Problem, count_words, plain
@@ -61,7 +60,8 @@ class Findings:
     ) -> None:
         """Record a problem; with `where`, its first rows are fetched.
 
-        The condition is over `among`, by default the rows that pass the filters. The `message` may hold ``{rows}``, which becomes the count with its share and money.
+        The condition is over `among`, by default the rows that pass the filters. The `message` may hold ``{rows}``,
+        which becomes the count with its share and money.
         """
         words = f"{count_words(rows, 'row')} ({self.share_words(rows)}"
         words += f", {self.money(money)})" if money is not None else ")"
@@ -86,13 +86,13 @@ class Findings:
         """Return the first rows that meet a condition, as supplied, in contract columns."""
         table = self.mapping.passing if among is None else among
         shown = {name: table[_supplied(table, name)] for name in self.mapping.columns[:6]}
-        return as_rows(table.filter(where).select(**shown).limit(SHOWN).execute())
+        return as_rows(table.filter(where).select(**shown).limit(SHOWN))
 
 
 def _supplied(table: ir.Table, name: str) -> str:
     return f"{name}{RAW}" if f"{name}{RAW}" in table.columns else name
 
 
-def as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a small data frame as dictionaries that JSON can hold."""
-    return [{name: plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
+def as_rows(table: ir.Table) -> list[dict[str, Any]]:
+    """Return the rows of a small table as dictionaries that JSON can hold."""
+    return [{name: plain(value) for name, value in row.items()} for row in table.to_pyarrow().to_pylist()]

@@ -27,6 +27,8 @@ SOURCE_ROW = "source_row"
 NO_NAME = ("nan", "null", "none", "n/a", "#n/a", "<na>", "undefined")
 """Texts that exports write for a customer id that is missing."""
 
+# Ids that need a closer look; one cheap test, since the others are the rule.
+_UNTIDY = r"^\s|\s$|^$|\.0$|^(?i:nan|null|none|n/a|#n/a|<na>|undefined)$"
 _ROW_HASH = {"duckdb": "hash", "pyspark": "xxhash64", "databricks": "xxhash64", "snowflake": "hash"}
 _SAMPLE = 10_000
 
@@ -356,11 +358,16 @@ def _as_text(mapping: Mapping, name: str, value: ir.Value) -> dict[str, ir.Value
     text = value.cast("string")
     if name not in ("customer_id", "referred_by"):
         return {name: text.strip().nullif("")}
+    if not kind.is_string():
+        return {name: text}
+    return {name: ibis.ifelse(text.re_search(_UNTIDY), _tidy(text), text), f"{name}{RAW}": text}
+
+
+def _tidy(text: ir.StringValue) -> ir.StringValue:
+    """Strip space, make ``17850.0`` a whole number, and take the words that exports write for nothing as missing."""
     stripped = text.strip()
     whole = ibis.ifelse(is_float_text(stripped), stripped.substr(0, stripped.length() - 2), stripped)
-    missing = (stripped == "") | stripped.lower().isin(NO_NAME)
-    clean = ibis.ifelse(missing, ibis.null("string"), whole) if kind.is_string() else text
-    return {name: clean, f"{name}{RAW}": text} if kind.is_string() else {name: clean}
+    return ibis.ifelse((stripped == "") | stripped.lower().isin(NO_NAME), ibis.null("string"), whole)
 
 
 def is_float_text(text: ir.StringValue) -> ir.BooleanValue:

@@ -123,13 +123,13 @@ def plain(value: Any) -> Any:
     """Return a value of a row as JSON can hold it: numbers, text or None; times as ISO text."""
     if isinstance(value, str | bool | int):
         return value
-    if value is None or value is pd.NaT or value is pd.NA:
+    if value is None:
         return None
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        return float(f"{value:.12g}") if math.isfinite(value) else str(value)
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ") if value.time() != datetime.time() else value.date().isoformat()
-    return plain(value.item()) if hasattr(value, "item") else str(value)
+    return str(value)
 
 
 def count_words(count: int, noun: str) -> str:
