@@ -7,8 +7,8 @@ The log-odds of leaving in month *k* of tenure is
 with a given offset :math:`o`, a power law of tenure (the duration dependence of a Weibull law), a random walk *f* in
 log tenure, :math:`f_k - f_{k-1} \sim N(0, \sigma_f^2 \log\frac{k+1/2}{k-1/2})`, and a bump :math:`a_k` at the month of
 joining and at every anniversary, where contracts end (:math:`N(0, \sigma_a^2)`). Beyond the observed tenures power law
-and walk go on, so that uncertainty grows; an anniversary that nobody has reached yet has between none and all (uniform) of
-the bump of two years before, or of one if that is all: contracts may end there again, or may not.
+and walk go on, so that uncertainty grows; an anniversary that nobody has reached yet has between none and all (uniform)
+of the bump of two years before, or of one if that is all: contracts may end there again, or may not.
 
 The posterior is Gaussian at its mode (Laplace), exact in the limit of large counts; :math:`\sigma_f` and
 :math:`\sigma_a` are integrated over a grid by their approximate marginal likelihood.
