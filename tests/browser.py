@@ -140,7 +140,7 @@ def main() -> None:
     problems = [*seen.requests, *seen.logs]
     if seen.content_width > seen.view_width:
         problems.append(f"the page scrolls sideways: {seen.content_width} pixels in {seen.view_width}")
-    raise SystemExit("\n".join(problems))
+    raise SystemExit("\n".join(problems) or 0)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ def reports(
         for failure in result.failures:
             typer.echo(f"\n{failure.message}", err=True)
         pages = "page" if len(result.written) == 1 else "pages"
-        done = f"{len(result.written)} {pages} written" if result.written else "Nothing has changed"
+        nothing = "No page written" if result.failures else "Nothing has changed"
+        done = f"{len(result.written)} {pages} written" if result.written else nothing
         typer.echo(f"{done}. Open {result.index}", err=True)
     if result.failures:
         raise typer.Exit(max(EXIT_CODES[failure.kind] for failure in result.failures))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from cvmlib.reporting import components, pages, words
 from cvmlib.reporting.pages import Link, Page, Site
+from cvmlib.reporting.provenance import describe
 from cvmlib.reporting.publish import address, is_stale, read_json
-from cvmlib.reporting.steps import Context, Step, applies, missing_tables
+from cvmlib.reporting.steps import Context, Step, applies, missing_tables, sentences
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Card:
     worth: str
     headline: str
     reasons: tuple[str, ...]
+    strip: tuple[float, float, float] | None
     links: tuple[Link, ...]
     faults: tuple[str, ...]
     fault_title: str
@@ -44,19 +46,23 @@ def render_index(context: Context, site: Site, shown: list[Step]) -> str:
     portfolio = context.portfolio
     totals = {name: read_json(context.unit_dir(name) / "totals.json") for name in portfolio.units}
     usable = {name: total for name, total in totals.items() if total and not _counting_failed(context, name)}
-    cards = [_card(context, name, usable.get(name, {}), shown) for name in portfolio.units]
+    largest = max((t["value"]["high"] for t in usable.values() if _is_told(t)), default=0.0)
+    cards = [_card(context, name, usable.get(name, {}), shown, largest) for name in portfolio.units]
     failed = [o for o in context.outcomes.values() if o.failure and o.step.kind in ("model", "portfolio")]
     body = (
         pages.environment()
         .get_template("index.html.j2")
         .render(
             cards=cards,
+        interval=words.percent(portfolio.interval),
             common=[Link(s.label, address(s)) for s in shown if s.kind in ("portfolio", "model")],
             failures=[_first_line(outcome.failure.message) for outcome in failed] + list(context.notebooks.broken),
             text=headline(context, usable)[1],
         )
     )
-    page = Page("Customer value", "index.html", "index", lead=headline(context, usable)[0])
+    facts = describe(portfolio, {name: context.data_of(name) for name in portfolio.units}, {})
+    facts = {name: value for name, value in facts.items() if name not in ("Commit", "PyMC")}  # the pages tell theirs
+    page = Page("Customer value", "index.html", "index", lead=headline(context, usable)[0], provenance=facts)
     return pages.render_page(page, site, body)
 
 
@@ -66,18 +72,19 @@ def headline(context: Context, totals: Mapping[str, Mapping]) -> tuple[str, str]
     The value of ``portfolio.json`` in the build folder is taken if a notebook wrote it; otherwise the units' ranges are
     added up, which is on the wide side. Units whose verdict is withheld do not count.
     """
-    sound = {name: t for name, t in totals.items() if _has_value(t) and t["verdict"]["level"] != "withheld"}
-    withheld = [t["label"] for t in totals.values() if t.get("verdict", {}).get("level") == "withheld"]
+    sound = {name: t for name, t in totals.items() if _is_told(t)}
+    labels = {name: unit.label for name, unit in context.portfolio.units.items()}
+    withheld = [labels[name] for name, t in totals.items() if t.get("verdict", {}).get("level") == "withheld"]
     if not sound:
         return "", _without(withheld)
     whole = read_json(context.portfolio.build_dir / "portfolio.json").get("value")
     added = {end: sum(t["value"][end] for t in sound.values()) for end in ("mean", "low", "high")}
-    value, first = whole or added, next(iter(sound.values()))
+    value, (name, first) = whole or added, next(iter(sound.items()))
     customers = words.count(sum(t["customers"] for t in sound.values()), "customer")
-    where = first["label"] if len(sound) == 1 else words.count(len(sound), "business unit")
+    where = labels[name] if len(sound) == 1 else words.count(len(sound), "business unit")
     months = words.count(first["horizon_months"], "month")
     money = words.between(value["mean"], value["low"], value["high"], first["currency"])
-    lead = f"The {customers} of {where} are expected to be worth {money}, in the next {months}."
+    lead = f"In the next {months}, the {customers} of {where} are expected to be worth {money}."
     wide = "" if whole or len(sound) == 1 else "The range adds up those of the units, and is on the wide side. "
     return lead, wide + _without(withheld)
 
@@ -86,8 +93,10 @@ def _without(labels: list[str]) -> str:
     return f"Not counted, because the verdict is withheld: {words.listing(labels)}." if labels else ""
 
 
-def _has_value(total: Mapping) -> bool:
-    return isinstance(total.get("value"), dict) and total["value"].get("mean") is not None
+def _is_told(total: Mapping) -> bool:
+    """Return whether a unit has a value, and its verdict lets it be told."""
+    known = isinstance(total.get("value"), dict) and total["value"].get("mean") is not None
+    return known and total.get("verdict", {}).get("level") != "withheld"
 
 
 def _counting_failed(context: Context, unit: str) -> bool:
@@ -95,7 +104,7 @@ def _counting_failed(context: Context, unit: str) -> bool:
     return outcome is not None and outcome.state == "failed"
 
 
-def _card(context: Context, name: str, total: Mapping, shown: list[Step]) -> Card:
+def _card(context: Context, name: str, total: Mapping, shown: list[Step], largest: float) -> Card:
     portfolio, checks = context.portfolio, context.checks(name)
     verdict = total.get("verdict", {})
     counting = context.outcomes.get(f"count/{name}")
@@ -103,31 +112,39 @@ def _card(context: Context, name: str, total: Mapping, shown: list[Step]) -> Car
     level = "withheld" if failure else verdict.get("level", "info")
     level_words = "Not built" if failure else components.LEVELS[level] if verdict else "No value yet"
     treated = [] if failure else checks.get("problems", [])
-    customers = total.get("customers") or next((f["customers"] for f in checks.get("facts", {}).values() if f), None)
+    counted = (facts.get("customers") for facts in checks.get("facts", {}).values())
+    customers = total.get("customers") or next((number for number in counted if number), 0)
     return Card(
         label=portfolio.units[name].label,
         level=level,
         level_words=level_words,
         mark=components.MARKS[level],
         size=words.count(customers, "customer") if customers else "",
-        worth=_worth(total) if level != "withheld" else "",
+        worth=_worth(total) if _is_told(total) else "",
         headline=verdict.get("headline", ""),
         reasons=tuple(verdict.get("reasons", ())),
+        strip=_strip(total, largest) if _is_told(total) else None,
         links=tuple(Link(s.notebook.title, address(s)) for s in shown if s.unit == name),
         faults=_faults(failure),
         fault_title="To put right in the data before this unit can be built:" if failure else "",
         not_renewed=_not_renewed(context, name),
-        treated=tuple((_place(p), f"{p['message']} {p['treatment']}") for p in treated),
+        treated=tuple((_place(p), sentences(p["message"], p["treatment"])) for p in treated),
         more=_more(context, name),
     )
 
 
+def _strip(total: Mapping, largest: float) -> tuple[float, float, float] | None:
+    """Return low, mean and high of a unit's value as percentages of the largest unit's, for its drawing."""
+    value = total["value"]
+    if not 0 <= value["low"] <= value["mean"] <= value["high"] or largest <= 0:
+        return None
+    return tuple(round(100 * value[end] / largest, 2) for end in ("low", "mean", "high"))
+
+
 def _worth(total: Mapping) -> str:
-    if not _has_value(total):
-        return ""
     value = total["value"]
     money = words.between(value["mean"], value["low"], value["high"], total["currency"])
-    return f"Worth {money}, in the next {words.count(total['horizon_months'], 'month')}."
+    return f"Next {words.count(total['horizon_months'], 'month')}: {money}."
 
 
 def _faults(failure: object) -> tuple[str, ...]:

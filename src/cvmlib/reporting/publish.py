@@ -123,7 +123,7 @@ def _export(context: Context, step: Step, page: Page, site: Site) -> Path | None
     from cvmlib.reporting.exporter import export_page
 
     notebook = nbformat.read(copy, as_version=4)
-    page = Page(**{**vars(page), "provenance": notebook.metadata.get("cvm_provenance", {})})
+    page = Page(**{**vars(page), "provenance": dict(notebook.metadata.get("cvm_provenance", []))})
     written = pages.write_text(path, export_page(notebook, page, site))
     context.stamps.write(key, made_from, [])
     return path if written else None

@@ -1,6 +1,7 @@
 """Run one notebook with papermill, in a kernel of its own, and say readably what went wrong."""
 
 import contextlib
+import json
 import os
 import re
 import warnings
@@ -80,7 +81,7 @@ def run_notebook(
         if copy.is_file():
             message += f"\nThe copy as far as it got: {copy}"
         return Failure("notebook", message)
-    notebook.metadata["cvm_provenance"] = dict(provenance or {})
+    notebook.metadata["cvm_provenance"] = [list(fact) for fact in (provenance or {}).items()]
     nbformat.write(notebook, str(copy))
     return None
 
@@ -88,9 +89,16 @@ def run_notebook(
 def _cell_failure(source: Path, copy: Path, error: Exception) -> Failure:
     """Tell in which cell which exception came; a `CvmError` speaks for itself, another names the line it came from."""
     name, message = error.ename, _COLOUR.sub("", error.evalue).strip()
-    where = f"{source.name}, cell {error.cell_index + 1} ({_first_code_line(error.source)})"
+    where = f"{source.name}, cell {_cell_number(source, error)} ({_first_code_line(error.source)})"
     text = f"{where}: {message}" if _is_ours(name) else f"{where}: {name}: {message}"
     return Failure(KINDS.get(name, "notebook"), f"{text}\nThe executed copy with all details: {copy}")
+
+
+def _cell_number(source: Path, error: Exception) -> int:
+    """Return the number of the cell in the notebook as written, where no cell of parameters was put in."""
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    return (sources.index(error.source) if error.source in sources else error.cell_index) + 1
 
 
 def _is_ours(name: str) -> bool:

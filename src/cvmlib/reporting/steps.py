@@ -18,7 +18,7 @@ from cvmlib.reporting.provenance import describe
 from cvmlib.reporting.run import Failure, run_notebook
 from cvmlib.reporting.stamps import Stamps
 
-PREPARED_BY = {"noncontractual": "cvmlib.clv.prepare", "contractual": "cvmlib.clv.prepare"}
+PREPARED_BY = {"noncontractual": "cvmlib.clv.prepare", "contractual": "cvmlib.reporting.check"}
 """Module whose ``prepare_unit`` checks and counts a unit, by setting."""
 
 
@@ -252,7 +252,13 @@ def count_unit(config: Path, unit: str) -> list[Path] | Failure:
 
 def _problem_words(problem: object) -> str:
     place = ".".join(part for part in (problem.table, problem.column) if part)
-    return f"{place}: {problem.message} {problem.treatment}".strip()
+    return f"{place}: {sentences(problem.message, problem.treatment)}"
+
+
+def sentences(*texts: str) -> str:
+    """Return texts in a row, each with its full stop."""
+    stripped = (text.strip() for text in texts)
+    return " ".join(text if text.endswith((".", "!", "?", "…")) else f"{text}." for text in stripped if text)
 
 
 def left(context: Context, step: Step, result: object, before: dict[Path, int]) -> list[Path]:
