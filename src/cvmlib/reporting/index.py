@@ -1,12 +1,14 @@
 """The index of the reports: what the portfolio is worth, a card for each business unit, and what to supply for more."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cvmlib.reporting import components, pages, words
 from cvmlib.reporting.pages import Link, Page, Site
+from cvmlib.reporting.places import address, is_stale, page_path
 from cvmlib.reporting.provenance import describe
-from cvmlib.reporting.publish import address, is_stale, read_json
 from cvmlib.reporting.steps import Context, Step, applies, missing_tables, sentences
 
 
@@ -44,7 +46,7 @@ def render_index(context: Context, site: Site, shown: list[Step]) -> str:
         The steps whose pages exist.
     """
     portfolio = context.portfolio
-    totals = {name: read_json(context.unit_dir(name) / "totals.json") for name in portfolio.units}
+    totals = {name: _read_json(context.unit_dir(name) / "totals.json") for name in portfolio.units}
     usable = {name: total for name, total in totals.items() if total and not _counting_failed(context, name)}
     largest = max((t["value"]["high"] for t in usable.values() if _is_told(t)), default=0.0)
     cards = [_card(context, name, usable.get(name, {}), shown, largest) for name in portfolio.units]
@@ -54,7 +56,7 @@ def render_index(context: Context, site: Site, shown: list[Step]) -> str:
         .get_template("index.html.j2")
         .render(
             cards=cards,
-        interval=words.percent(portfolio.interval),
+            interval=words.percent(portfolio.interval),
             common=[Link(s.label, address(s)) for s in shown if s.kind in ("portfolio", "model")],
             failures=[_first_line(outcome.failure.message) for outcome in failed] + list(context.notebooks.broken),
             text=headline(context, usable)[1],
@@ -77,7 +79,7 @@ def headline(context: Context, totals: Mapping[str, Mapping]) -> tuple[str, str]
     withheld = [labels[name] for name, t in totals.items() if t.get("verdict", {}).get("level") == "withheld"]
     if not sound:
         return "", _without(withheld)
-    whole = read_json(context.portfolio.build_dir / "portfolio.json").get("value")
+    whole = _read_json(context.portfolio.build_dir / "portfolio.json").get("value")
     added = {end: sum(t["value"][end] for t in sound.values()) for end in ("mean", "low", "high")}
     value, (name, first) = whole or added, next(iter(sound.items()))
     customers = words.count(sum(t["customers"] for t in sound.values()), "customer")
@@ -165,13 +167,13 @@ def _not_renewed(context: Context, name: str) -> tuple[str, ...]:
         if step.kind != "page" or step.unit != name or outcome.good or _counting_failed(context, name):
             continue
         why = _first_line(outcome.why)
-        state = "The page shows an earlier state. " if is_stale(context, outcome) and _exists(context, step) else ""
+        state = (
+            "The page shows an earlier state. "
+            if is_stale(context, outcome) and page_path(context, step).is_file()
+            else ""
+        )
         lines.append(f"{step.notebook.title} was not built: {why.rstrip('.')}. {state}".strip())
     return tuple(lines)
-
-
-def _exists(context: Context, step: Step) -> bool:
-    return (context.portfolio.reports_dir / step.unit / f"{step.notebook.name}.html").is_file()
 
 
 def _more(context: Context, name: str) -> tuple[tuple[str, str], ...]:
@@ -189,3 +191,11 @@ def _more(context: Context, name: str) -> tuple[tuple[str, str], ...]:
 
 def _first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _read_json(path: Path) -> dict:
+    """Return what a JSON file holds; nothing if it is missing or unreadable."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

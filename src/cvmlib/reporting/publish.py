@@ -1,14 +1,13 @@
 """Turn the executed notebooks into pages that link to each other, and write the index."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from cvmlib.errors import CvmError
-from cvmlib.reporting import fingerprints, pages, steps
+from cvmlib.reporting import fingerprints, index, pages, steps
 from cvmlib.reporting.pages import Link, Page, Site
+from cvmlib.reporting.places import address, has_current_copy, is_shown, page_path
 from cvmlib.reporting.run import Failure
 from cvmlib.reporting.steps import Context, Step
 
@@ -27,15 +26,13 @@ def publish(context: Context) -> Publication:
 
     A page whose notebook failed stays as it was.
     """
-    from cvmlib.reporting import index
-
     portfolio = context.portfolio
     plan = [step for step in steps.plan_steps(portfolio, context.notebooks) if step.kind != "count"]
-    shown = [step for step in plan if _is_shown(context, step)]
+    shown = [step for step in plan if is_shown(context, step)]
     site = Site(portfolio.name, tuple(_sections(context, shown)))
     written, failures = [], []
     for step in shown:
-        if not _has_current_copy(context, step):
+        if not has_current_copy(context, step):
             continue
         page = _page(context, step, shown)
         try:
@@ -49,43 +46,6 @@ def publish(context: Context) -> Publication:
     if pages.write_text(path, index.render_index(context, site, shown)):
         written.append(path)
     return Publication(path, tuple(written), tuple(failures))
-
-
-def address(step: Step) -> str:
-    """Return the address of a step's page below the reports folder."""
-    name = quote(step.notebook.name)
-    return {"model": f"models-{name}.html", "page": f"{step.unit}/{name}.html", "portfolio": "portfolio.html"}[
-        step.kind
-    ]
-
-
-def page_path(context: Context, step: Step) -> Path:
-    """Return the file of a step's page."""
-    name = step.notebook.name
-    place = {"model": f"models-{name}.html", "page": f"{step.unit}/{name}.html", "portfolio": "portfolio.html"}
-    return context.portfolio.reports_dir / place[step.kind]
-
-
-def _has_current_copy(context: Context, step: Step) -> bool:
-    """Return whether the executed copy of a step's notebook came to its end."""
-    outcome = context.outcomes.get(step.key)
-    succeeded = outcome.good if outcome else bool(context.stamps.read(step.key))
-    return succeeded and context.copy_of(step).is_file()
-
-
-def _is_shown(context: Context, step: Step) -> bool:
-    """Return whether the navigation names a page: a current one, or one that a failure kept from being renewed."""
-    if _has_current_copy(context, step):
-        return True
-    outcome = context.outcomes.get(step.key)
-    return page_path(context, step).is_file() and (outcome is None or is_stale(context, outcome))
-
-
-def is_stale(context: Context, outcome: steps.Outcome) -> bool:
-    """Return whether a step failed, or was stopped by one that did: its page then shows an earlier state."""
-    if outcome.state == "blocked":
-        return any(is_stale(context, context.outcomes[key]) for key in outcome.step.after)
-    return outcome.state == "failed"
 
 
 def _sections(context: Context, shown: list[Step]) -> Iterable[Link]:
@@ -127,11 +87,3 @@ def _export(context: Context, step: Step, page: Page, site: Site) -> Path | None
     written = pages.write_text(path, export_page(notebook, page, site))
     context.stamps.write(key, made_from, [])
     return path if written else None
-
-
-def read_json(path: Path) -> dict:
-    """Return what a JSON file holds; nothing if it is missing or unreadable."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
