@@ -1,6 +1,6 @@
 """One visual language: every figure of every notebook. Frames in; ``ax`` in, ``ax`` out."""
 
-from cvmlib.plots.comparisons import compared_bars
+from cvmlib.plots.comparisons import compared_bars, value_bars
 from cvmlib.plots.courses import survival, tracking
 from cvmlib.plots.customers import bridge, cohort_curves, cohort_triangle, grid_shares, stacked_months
 from cvmlib.plots.distributions import distribution, lorenz
@@ -23,4 +23,5 @@ __all__ = [
     "styled",
     "survival",
     "tracking",
+    "value_bars",
 ]

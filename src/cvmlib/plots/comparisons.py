@@ -5,7 +5,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from cvmlib.plots.style import BLUE, INK, LINES, new_axes, number_axis, styled, top_label, value_grid
+from cvmlib.plots.style import (
+    BLUE,
+    INK,
+    LINES,
+    new_axes,
+    note,
+    number_axis,
+    percent_axis,
+    styled,
+    top_label,
+    value_grid,
+)
 
 
 @styled
@@ -35,6 +46,8 @@ def compared_bars(
         Interval of the second series.
     """
     ax = new_axes(ax)
+    if not len(classes):
+        return note(ax, "Nothing to compare yet.")
     places = np.arange(len(classes))
     (seen_name, seen), (expected_name, expected) = series.items()
     seen, expected = np.asarray(seen, float), np.asarray(expected, float)
@@ -48,4 +61,38 @@ def compared_bars(
     ax.set_xlabel(of)
     top_label(ax, label)
     ax.legend(frameon=False, loc="best", fontsize=9.5)
+    return ax
+
+
+@styled
+def value_bars(
+    classes: Sequence[str], shares: Sequence[float], ax: Axes | None = None, *, label: str = "", of: str = ""
+) -> Axes:
+    """Bars of shares by class, each with its share written on top.
+
+    Parameters
+    ----------
+    classes : sequence
+        Names of the classes, from the left.
+    shares : sequence of float
+        Shares; they may be negative.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure otherwise.
+    label, of : str
+        What is measured, and what the classes are classes of.
+    """
+    ax = new_axes(ax, height=3.1)
+    places, heights = np.arange(len(classes)), np.asarray(shares, float)
+    ax.bar(places, heights, width=0.72, color=BLUE, alpha=0.75, linewidth=0)
+    for place, height in zip(places, heights, strict=True):
+        ax.annotate(
+            f"{height:.0%}", (place, height), xytext=(0, 3 if height >= 0 else -11), textcoords="offset points",
+            ha="center", fontsize=9.5,
+        )  # fmt: skip
+    ax.set_xticks(places, [str(name) for name in classes])
+    percent_axis(ax.yaxis)
+    value_grid(ax)
+    ax.margins(y=0.12)
+    ax.set_xlabel(of)
+    top_label(ax, label)
     return ax

@@ -114,7 +114,7 @@ def text_on(rgba: Sequence[float]) -> str:
     """Black or white, whichever reads better on a background colour (WCAG relative luminance)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "white" if luminance < 0.18 else INK
+    return "white" if luminance < 0.179 else "black"
 
 
 def top_label(ax: Axes, text: str) -> None:
@@ -174,20 +174,22 @@ def direct_labels(ax: Axes, ends: Sequence[tuple[float, float, str, str]], size:
     """
     if not ends:
         return
-    points_per_pixel = 72.0 / ax.figure.dpi
-    heights = [ax.transData.transform((x, y))[1] * points_per_pixel for x, y, _, _ in ends]
-    gap = 1.25 * size
-    order = np.argsort(heights)
-    placed: list[float] = []
-    for index in order:
-        placed.append(max(heights[index], placed[-1] + gap * (1 + ends[index][2].count("\n")) if placed else -np.inf))
-    shift = np.mean([p - heights[i] for p, i in zip(placed, order, strict=True)])
-    for target, index in zip(placed, order, strict=True):
+    points = [ax.transData.transform((x, y)) * 72.0 / ax.figure.dpi for x, y, _, _ in ends]
+    widths = [0.62 * size * max(map(len, text.split("\n"))) for _, _, text, _ in ends]
+    placed: dict[int, float] = {}
+    for index in sorted(range(len(ends)), key=lambda i: points[i][1]):
+        height = points[index][1]
+        for other, taken in placed.items():
+            left, right = sorted((index, other), key=lambda i: points[i][0])
+            if points[right][0] < points[left][0] + widths[left] + size:
+                lines = ends[index][2].count("\n") + ends[other][2].count("\n")
+                height = max(height, taken + size * (1.25 + 0.6 * lines))
+        placed[index] = height
         x, y, text, color = ends[index]
         ax.annotate(
             text,
             (x, y),
-            xytext=(6, target - shift - heights[index]),
+            xytext=(6, height - points[index][1]),
             textcoords="offset points",
             va="center",
             ha="left",
@@ -199,7 +201,9 @@ def direct_labels(ax: Axes, ends: Sequence[tuple[float, float, str, str]], size:
 
 
 def note(ax: Axes, text: str) -> Axes:
-    """Write a sentence in the middle of empty axes: what is missing, in place of an empty frame."""
+    """Write a sentence in place of an empty frame: what is missing. A figure of its own shrinks to a line."""
     ax.set_axis_off()
-    ax.text(0.5, 0.5, text, ha="center", va="center", wrap=True, color=MUTED, transform=ax.transAxes)
+    if len(ax.figure.axes) == 1:
+        ax.figure.set_size_inches(ax.figure.get_figwidth(), 0.5)
+    ax.text(0.0, 0.5, text, ha="left", va="center", color=MUTED, transform=ax.transAxes)
     return ax

@@ -213,6 +213,8 @@ def describe_rfm(rfm: Rfm) -> str:
     """Say what the best class of recency and of frequency hold."""
     classes = rfm.classes.set_index("measure")
     recent, frequent = (classes.loc[[measure]].iloc[0] for measure in ("recency", "frequency"))
+    if not np.isfinite(recent["value_share"]):
+        return "Nobody has spent anything yet, so the classes hold no revenue."
     text = (
         f"The {percent(recent['customer_share'])} who bought last"
         f" ({recent['low']:,.0f} to {recent['high']:,.0f} days ago) account for {percent(recent['value_share'])} of all"
