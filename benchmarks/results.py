@@ -41,14 +41,14 @@ class Figure:
     peer_name: str = ""
 
     def record(self, commit: str) -> Record:
-        """Return the record that is kept; ``ratio`` is the peer's figure divided by ours."""
+        """Return the record that is kept; ``ratio`` is the figure of the ``peer`` divided by ours."""
         return {
             "name": self.name,
             "figure": round(self.figure, 3),
             "unit": self.unit,
             "bar": self.bar,
             "met": self.figure <= self.bar,
-            "peer": None if self.peer is None else {"name": self.peer_name, "figure": round(self.peer, 3)},
+            "peer": self.peer_name or None,
             "ratio": None if self.peer is None else round(self.peer / self.figure, 2),
             "commit": commit,
         }
@@ -81,7 +81,7 @@ def write(new: Iterable[Record], path: Path = RESULTS) -> list[Record]:
 
 def as_table(records: Iterable[Record]) -> str:
     """Lay records out as a plain table."""
-    head = ("benchmark", "figure", "bar", "unit", "met", "peer", "ratio")
+    head = ("benchmark", "figure", "bar", "unit", "met", "peer", "peer / ours")
     rows = [
         (
             record["name"],
@@ -89,7 +89,7 @@ def as_table(records: Iterable[Record]) -> str:
             f"{record['bar']:g}",
             record["unit"],
             "yes" if record["met"] else "NO",
-            "–" if record["peer"] is None else f"{record['peer']['figure']:.2f} {record['peer']['name']}",
+            record["peer"] or "–",
             "–" if record["ratio"] is None else f"{record['ratio']:.1f} x",
         )
         for record in records
