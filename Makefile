@@ -3,6 +3,7 @@
 CONFIG ?= business_units.toml
 JOBS   ?=
 ONLY   ?=
+TESTS  ?=
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -45,14 +46,14 @@ reports: $(READY) ## build reports/index.html, as far as its inputs changed (CON
 
 .PHONY: lab
 lab: $(READY) ## open the notebooks in JupyterLab
-	$(VENV)/bin/jupyter lab notebooks
+	$(VENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 .PHONY: test
 test: lint test-unit test-notebooks ## run everything: lint, unit tests, published tables, notebooks
 
 .PHONY: test-unit
-test-unit: $(READY) ## run the tests of the library only
-	$(PYTHON) -m pytest -q --ignore=tests/spark
+test-unit: $(READY) ## run the tests of the library only (TESTS=tests/clv: of a part)
+	$(PYTHON) -m pytest -q --ignore=tests/spark $(TESTS)
 
 # nbval runs the notebooks as they are, on the demo company, the models first: the report notebooks read what those save.
 .PHONY: test-notebooks
