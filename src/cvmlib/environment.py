@@ -47,6 +47,7 @@ def settings(root: Path) -> dict[str, str]:
         "JUPYTERLAB_SETTINGS_DIR": str(cache / "jupyter" / "lab" / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(cache / "jupyter" / "lab" / "workspaces"),
         "JUPYTER_PLATFORM_DIRS": "1",
+        "NPM_CONFIG_CACHE": str(cache / "npm"),  # JupyterLab asks npm where its language servers are
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
