@@ -105,7 +105,8 @@ def tabulate_tenure(counts: pd.DataFrame) -> pd.DataFrame:
         rows.append({"tenure": name, "active": int(part["subscriptions"].sum()), "revenue": float(part["price"].sum())})
     table = pd.DataFrame(rows)
     table.insert(2, "share", table["active"] / max(table["active"].sum(), 1))
-    return table
+    reached = int(counts["tenure"].max())
+    return table[[low <= reached for low, _ in TENURE_BANDS]]
 
 
 def tabulate_cohorts(
@@ -146,8 +147,3 @@ def tabulate_cohorts(
     table = pd.DataFrame(shares).T
     table.index.name = "joined_in"
     return table
-
-
-def count_customers(spells: pd.DataFrame) -> int:
-    """Count the customers behind a frame of spells."""
-    return int(spells["customer_id"].nunique())

@@ -51,13 +51,13 @@ def plans_table(plans: pd.DataFrame, currency: str) -> pd.DataFrame:
     words = {
         "plan": "Plan",
         "active": "Active",
-        "share": "Share of the active",
-        "revenue": f"Revenue per month ({currency})",
-        "revenue_share": "Share of the revenue",
-        "price": f"per subscription ({currency})",
-        "joined": "Joined in 12 months",
-        "left": "Left in 12 months",
-        "churn_rate": "Share that leaves per month",
+        "share": "Share of active",
+        "revenue": f"{currency} per month",
+        "revenue_share": "Share of revenue",
+        "price": f"{currency} each",
+        "joined": "Joined in a year",
+        "left": "Left in a year",
+        "churn_rate": "Share lost per month",
     }
     return plans.rename(columns=words)[list(words.values())]
 

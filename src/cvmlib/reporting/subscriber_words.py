@@ -39,8 +39,8 @@ def describe_turnover(base: dict, data: UnitSubscribers, currency: str) -> list[
     ]
     if data.observed_from is not None:
         sentences.append(
-            f"Leavers are on record from {month_label(data.observed_from)} only: older subscriptions are in the tables "
-            "because they lasted, and are counted at risk from then on."
+            f"Leavers are on record from {_month(month_label(data.observed_from))} only: older subscriptions are in "
+            "the tables because they lasted, and are counted at risk from then on."
         )
     if base["active"] < FEW:
         sentences.append("With so few subscriptions, shares can change much with a few of them.")
@@ -158,7 +158,7 @@ def describe_months(forecast: pd.DataFrame, end: datetime.date, subscriptions: i
     rest = between(last["active"], last["active_low"], last["active_high"], "subscriptions")
     return (
         f"Of {subscriptions:,} subscriptions active on {day(end)}, {rest}, will still be there at the end of "
-        f"{last['month']}; those who will join meanwhile are not counted."
+        f"{_month(last['month'])}; those who will join meanwhile are not counted."
     )
 
 
@@ -215,9 +215,10 @@ def describe_hazard(hazard: pd.DataFrame) -> str:
 
 def list_unknowns(totals: dict) -> list[str]:
     """List what the value leaves out or assumes, one sentence each."""
+    end = day(datetime.date.fromisoformat(totals["end_of_observation"]))
     return [
-        f"Only customers active on {totals['end_of_observation']} are valued: those who will join, and those who left "
-        "and might come back, are not.",
+        f"Only customers active on {end} are valued: those who will join, and those who left and might come back, are "
+        "not.",
         "Plan and price are taken to stay as they are: no price round, no change of plan, no discount that ends.",
         "Retention depends on plan and tenure only; what else tells stayers from leavers (contacts, payment, usage) is "
         "not used, so subscribers of one plan and tenure differ in price alone.",
@@ -229,6 +230,10 @@ def list_unknowns(totals: dict) -> list[str]:
 
 def _ends(summary: dict) -> tuple[float, float, float]:
     return summary["mean"], summary["low"], summary["high"]
+
+
+def _month(label: str) -> str:
+    return day(datetime.date.fromisoformat(f"{label}-01")).removeprefix("1 ")
 
 
 def _change(growth: float) -> str:
