@@ -142,7 +142,7 @@ def treatments_table(checks: CheckReport, currency: str) -> pd.DataFrame:
     """Everything that was found in the unit's tables and how it was treated, with rows and money."""
     rows = [
         {
-            "Where": f"{problem.table}.{problem.column}" if problem.column else problem.table,
+            "Where": f"{problem.column} of {problem.table}" if problem.column else problem.table,
             "What was found": _sentence(problem.message),
             "What was done": _sentence(problem.treatment),
             "Rows": problem.rows or None,
