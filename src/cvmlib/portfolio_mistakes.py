@@ -80,7 +80,7 @@ def _describe(details: ErrorDetails, root: type[BaseModel]) -> Mistake:
 def _allowed(at: tuple[str, ...], details: ErrorDetails) -> str:
     key = next((part for part in reversed(at) if not part.isdigit()), at[-1])
     context = details.get("ctx", {})
-    if key in _ALLOWED and len(at) <= 4:
+    if key in _ALLOWED and "columns" not in at:
         return _ALLOWED[key]
     if details["type"] == "literal_error":
         return str(context["expected"]).replace("'", '"')

@@ -118,7 +118,7 @@ def _report_days(findings: Findings, totals: pd.Series, rows: int, time_unit: st
         findings.add(
             "same_day_repeats",
             "date",
-            f"{{rows}} are further rows of a customer on a {time_unit} on which that customer has one already",
+            f"{{rows}} fall on a {time_unit} on which the same customer has a row already",
             f"summed: all rows of a customer and {time_unit} are one purchase.",
             rows=repeats,
         )
@@ -144,7 +144,8 @@ def _report_days(findings: Findings, totals: pd.Series, rows: int, time_unit: st
         findings.add(
             "similar_ids",
             "customer_id",
-            f"{count_words(folded, 'customer id')} differ from another only by upper and lower case",
+            f"{count_words(folded, 'customer id')} {'differs' if folded == 1 else 'differ'} from another only by upper "
+            "and lower case",
             'kept apart; if they are the same people, map customer_id = "lower(YOUR COLUMN)".',
         )
 

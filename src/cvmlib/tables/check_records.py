@@ -75,7 +75,7 @@ def _words(kind: str, column: Column) -> tuple[str, str]:
         return f"{{rows}} have no {column.name}", "left out where that column is needed."
     if kind == "unparsable":
         wanted = "a number" if column.type == "number" else "a date"
-        return f"{{rows}} hold a {column.name} that cannot be read as {wanted}", "taken as missing."
+        return f"{{rows}} hold text as {column.name} that cannot be read as {wanted}", "taken as missing."
     if kind == "nonfinite":
         return f"{{rows}} hold a {column.name} that is not a finite number", "taken as missing."
     if kind == "negative":

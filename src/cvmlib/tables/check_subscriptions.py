@@ -23,7 +23,7 @@ _DROPPED = {
     "unparsable_price": ("price", "{rows} hold a price that is no number", "dropped."),
     "nonfinite_price": ("price", "{rows} hold a price that is not a finite number", "dropped."),
     "future_start": ("start", "{rows} start after the end of observation, {end}", "dropped."),
-    "end_before_start": ("end", "{rows} end before they start", "dropped."),
+    "end_before_start": ("end", "{rows} end before the start", "dropped."),
     "negative_price": ("price", "{rows} have a negative price", "dropped."),
 }
 

@@ -1,5 +1,6 @@
 """Collect problems while a table is checked: counts become sentences, first rows are fetched where there are any."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,12 @@ from cvmlib.tables.mapping import RAW, Mapping
 from cvmlib.tables.problems import Problem, count_words, plain
 
 SHOWN = 3
+_VERBS = {
+    "{rows} have": "{rows} has",
+    "{rows} are": "{rows} is",
+    **{f"{{rows}} {verb}": f"{{rows}} {verb}s" for verb in ("hold", "repeat", "fall", "begin", "start", "end")},
+}
+_SINGULAR = re.compile("|".join(re.escape(words) for words in _VERBS))
 
 
 @dataclass
@@ -63,6 +70,8 @@ class Findings:
         The condition is over `among`, by default the rows that pass the filters. The `message` may hold ``{rows}``,
         which becomes the count with its share and money.
         """
+        if rows == 1:
+            message = _SINGULAR.sub(lambda verb: _VERBS[verb[0]], message, count=1)
         words = f"{count_words(rows, 'row')} ({self.share_words(rows)}"
         words += f", {self.money(money)})" if money is not None else ")"
         self.problems.append(

@@ -5,8 +5,10 @@ DuckDB, embedded, reads folders of CSV and Parquet files; any other engine is re
 
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import ibis
 import ibis.expr.types as ir
@@ -14,10 +16,14 @@ from ibis.backends import BaseBackend
 
 from cvmlib.errors import DataError
 from cvmlib.portfolio import BusinessUnit, Portfolio, TableSource
+from cvmlib.portfolio_mistakes import nearest
 from cvmlib.tables.contracts import CONTRACTS
 from cvmlib.tables.files import find_delimiter, find_fault, hash_file
 from cvmlib.tables.mapping import Mapping, first_line, map_table
 from cvmlib.tables.problems import Problem
+
+MEMORY = "1500MB"
+"""What embedded DuckDB may hold in memory before it spills to the build folder; CVM_MEMORY replaces it."""
 
 _connections: dict[str, BaseBackend] = {}
 _lock = threading.Lock()
@@ -67,12 +73,15 @@ def _open(portfolio: Portfolio, source: str) -> BaseBackend:
         try:
             return ibis.connect(source)
         except Exception as error:  # every engine raises errors of its own
-            scheme = source.split("://")[0]
+            scheme, rest = source.split("://", 1)
+            reason = first_line(error).replace(rest, "…").replace(urlsplit(source).password or rest, "…")
             raise DataError(
-                f"portfolio.source: cannot connect to {scheme}://…: {first_line(error)}. Check that the URL is right, "
-                f"the server runs, and the driver is installed (ibis-framework[{scheme}])."
-            ) from error
-    con = ibis.duckdb.connect(temp_directory=str(portfolio.build_dir / "spill"))
+                f"portfolio.source: cannot connect to {scheme}://…: {reason}. Check that the URL is right, the server "
+                f"runs, and the driver is installed (ibis-framework[{scheme}])."
+            ) from None  # the cause may quote the password
+    con = ibis.duckdb.connect(
+        temp_directory=str(portfolio.build_dir / "spill"), memory_limit=os.environ.get("CVM_MEMORY", MEMORY)
+    )
     con.raw_sql("SET TimeZone = 'UTC'")
     con.raw_sql("SET autoinstall_known_extensions = false")
     return con
@@ -135,13 +144,20 @@ def raw_table(portfolio: Portfolio, unit: str | BusinessUnit, table: str, con: B
         raise
     except Exception as error:  # engines raise errors of their own
         if path is None:
-            remedy = f"correct table in [units.{unit.name}.tables.{table}]."
-            raise _unusable(
-                unit, table, "missing", f"cannot read table {spec.table}: {first_line(error)}", remedy
-            ) from error
+            raise _unusable(unit, table, "missing", *_absent_table(con, unit, table, error)) from error
         raise _unusable(
             unit, table, "unreadable", f"cannot read {path.name}: {_reason(error)}", "export the table again."
         ) from error
+
+
+def _absent_table(con: BaseBackend, unit: BusinessUnit, table: str, error: Exception) -> tuple[str, str]:
+    """Return what is wrong with a table that the database does not give, and the remedy."""
+    wanted, names = unit.tables[table].table, sorted(con.list_tables())
+    near = nearest(wanted, names)
+    there = f"; the database holds {', '.join(names[:25])}" if names else ""
+    hint = f"did you mean {near}? Otherwise correct" if near else "correct"
+    message = f"cannot read table {wanted} ({first_line(error)}){there}"
+    return message, f"{hint} table in [units.{unit.name}.tables.{table}]."
 
 
 def is_text_file(path: Path | None) -> bool:
