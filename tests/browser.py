@@ -67,6 +67,7 @@ async def _visit(address: str, url: str, width: int, height: int, script: str) -
         await ask(f"{domain}.enable")
     size = {"width": width, "height": height or 900, "deviceScaleFactor": 1, "mobile": width < 600}
     await ask("Emulation.setDeviceMetricsOverride", **size)
+    await ask("Emulation.setScrollbarsHidden", hidden=True)
     await ask("Page.navigate", url=url)
     while await read() != "Page.loadEventFired":
         pass
@@ -81,6 +82,8 @@ async def _visit(address: str, url: str, width: int, height: int, script: str) -
     shot = await ask("Page.captureScreenshot", format="png", captureBeyondViewport=not height, clip=clip)
     seen.picture = base64.b64decode(shot["data"])
     connection.close()
+    while await connection.read_message() is not None:  # until the browser has closed it too
+        pass
     return seen
 
 

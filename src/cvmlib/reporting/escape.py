@@ -22,11 +22,12 @@ def spreadsheet(value: object) -> object:
     """Return a CSV cell that a spreadsheet will not run as a formula.
 
     Text that starts with ``= + - @`` (also after blanks, or in full width) or with a control character gets a leading
-    apostrophe. Numbers and other non-text values are returned unchanged.
+    apostrophe, and a carriage return becomes a line feed. Numbers and other non-text values are returned unchanged.
     """
     if not isinstance(value, str):
         return value
-    if value.lstrip().startswith(_FORMULA) or value[:1] in ("\t", "\r", "\n"):
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
+    if value.lstrip().startswith(_FORMULA) or value[:1] in ("\t", "\n"):
         return "'" + value
     return value
 

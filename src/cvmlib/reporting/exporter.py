@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 from cvmlib.errors import NotebookError
@@ -48,7 +49,9 @@ def export_page(notebook: NotebookNode, page: pages.Page, site: pages.Site) -> s
 
 def notebook_body(notebook: NotebookNode) -> str:
     """Return the cells of an executed notebook as HTML, without the page around them."""
-    body, _ = _exporter().from_notebook_node(_arranged(notebook))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not able to be represented", category=UserWarning)
+        body, _ = _exporter().from_notebook_node(_arranged(notebook))
     return _ordered_headings(body)
 
 

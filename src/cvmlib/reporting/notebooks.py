@@ -92,7 +92,7 @@ def read_notebook(path: Path) -> Notebook:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        cells, metadata = content["cells"], content["metadata"].get("cvm", {})
+        cells, metadata = list(content["cells"]), dict(content["metadata"].get("cvm", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotebookError(f"{path.name} is not a notebook (nbformat 4): {error}.") from error
     unknown = set(metadata) - {"title", "needs", "settings", "reads"}

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -64,13 +65,12 @@ def run_notebook(
     import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
-    from traitlets.config import Config
 
     copy.parent.mkdir(parents=True, exist_ok=True)
-    ipc = Config({"KernelManager": {"transport": "ipc"}, "AsyncKernelManager": {"transport": "ipc"}})
     try:
         with _kernel_environment(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            ipc = _own_sockets()
             notebook = papermill.execute_notebook(
                 str(source), str(copy), dict(parameters), progress_bar=False, cwd=str(folder), config=ipc
             )
@@ -112,6 +112,20 @@ def _first_code_line(source: str) -> str:
     lines = [line.strip() for line in source.splitlines()]
     line = next((line for line in lines if line and not line.startswith("#")), "")
     return line if len(line) <= 60 else line[:59] + "…"
+
+
+def _own_sockets():  # noqa: ANN202
+    """Return the settings of a kernel that is reached through socket files of its own.
+
+    By default all kernels started from one folder share the names of their socket files, and two that start at the same
+    moment take each other's.
+    """
+    from jupyter_core.paths import jupyter_runtime_dir
+    from traitlets.config import Config
+
+    ip = str(Path(jupyter_runtime_dir()) / f"k{uuid.uuid4().hex[:10]}")
+    kernel = {"transport": "ipc", "ip": ip}
+    return Config({"KernelManager": kernel, "AsyncKernelManager": kernel})
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def grid_html(flat: pd.DataFrame, formats: Mapping[str, str], key: str) -> str:
     for position, column in enumerate(columns):
         if plain.dtypes.iloc[position].kind == "b":
             plain[column] = plain[column].map({True: "yes", False: "no"})
-    labels = {column: great_tables.html(escape.html(name)) for column, name in zip(columns, flat.columns, strict=True)}
+    labels = {column: great_tables.html(_label(name)) for column, name in zip(columns, flat.columns, strict=True)}
     kinds = {c: formats.get(name) or _default_format(plain[c]) for c, name in zip(columns, flat.columns, strict=True)}
     for column in (column for column, kind in kinds.items() if kind == "month"):
         plain[column] = plain[column].dt.strftime("%Y-%m")
@@ -87,6 +87,11 @@ def grid_html(flat: pd.DataFrame, formats: Mapping[str, str], key: str) -> str:
     markup = setting.sub_missing(missing_text=MISSING).as_raw_html()
     table = re.search(r"<table.*</table>", markup, re.DOTALL)
     return _lean(table.group(0)) if table else ""
+
+
+def _label(name: str) -> str:
+    """Return a heading as HTML that Great Tables does not read as its notation of units, ``{{m^2}}``."""
+    return escape.html(name).replace("{", "&#123;")
 
 
 def _set_column(setting: great_tables.GT, column: str, kind: str, values: pd.Series) -> great_tables.GT:
