@@ -18,7 +18,7 @@ from cvmlib.reporting.provenance import describe
 from cvmlib.reporting.run import Failure, run_notebook
 from cvmlib.reporting.stamps import Stamps
 
-PREPARED_BY = {"noncontractual": "cvmlib.clv.prepare", "contractual": "cvmlib.reporting.check"}
+PREPARED_BY = {"noncontractual": "cvmlib.clv.prepare", "contractual": "cvmlib.churn.prepare"}
 """Module whose ``prepare_unit`` checks and counts a unit, by setting."""
 
 
