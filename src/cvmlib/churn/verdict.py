@@ -66,9 +66,8 @@ def _judge_data(evidence: Evidence, withheld: list[str], caution: list[str], sou
     if evidence.active == 0:
         withheld.append("No subscription is active at the end of observation, so there is nothing left to value.")
     if evidence.leavers < TOO_FEW_LEAVERS:
-        withheld.append(
-            f"The data hold {evidence.leavers} leavers; retention cannot be learned from fewer than {TOO_FEW_LEAVERS}."
-        )
+        leavers = "1 leaver" if evidence.leavers == 1 else f"{evidence.leavers} leavers"
+        withheld.append(f"The data hold {leavers}; retention cannot be learned from fewer than {TOO_FEW_LEAVERS}.")
     elif evidence.leavers < FEW_LEAVERS:
         caution.append(f"Retention is learned from {evidence.leavers} leavers only, so the intervals are wide.")
     else:
