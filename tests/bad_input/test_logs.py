@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from cvmlib.errors import DataError
+from cvmlib.portfolio import read_portfolio
+from cvmlib.tables.checks import check_unit
 from tests.tables.builders import HEADER, ROWS, check_frame, check_rows, find
 
 # kind, one more row (or rows), column, phrases of message and treatment; all tolerable
@@ -222,9 +224,6 @@ def test_zero_variance_spend(tmp_path):
 def test_history_shorter_than_the_holdout(tmp_path):
     check_rows(tmp_path, ROWS)
     path = tmp_path / "shop.toml"
-    from cvmlib.portfolio import read_portfolio
-    from cvmlib.tables.checks import check_unit
-
     path.write_text(path.read_text(encoding="utf-8").replace("holdout_months = 0", "holdout_months = 12"), "utf-8")
     problem = find(check_unit(read_portfolio(path), "shop"), "short_history")
     assert problem.blocks == ("holdout",)

@@ -11,10 +11,9 @@ import pandas as pd
 from cvmlib.tables.check_history import check_history
 from cvmlib.tables.cleaning import transaction_reason, usable_transactions
 from cvmlib.tables.findings import Findings
-from cvmlib.tables.mapping import KEPT, RAW, is_float_text
+from cvmlib.tables.mapping import KEPT, OFFSET, RAW, is_float_text
 from cvmlib.tables.problems import count_words
 
-_OFFSET = r"[0-9]:[0-9]{2}[^+-]*([+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2}|Z)$"
 _OUTLIER_SD = 6.0
 _MOSTLY = 0.5
 
@@ -106,7 +105,7 @@ def _count_conditions(table: ir.Table) -> pd.DataFrame:
         "last": table.date.max(),
     }
     if f"date{RAW}" in table.columns:
-        measures["offsets"] = table[f"date{RAW}"].re_search(_OFFSET).sum()
+        measures["offsets"] = table[f"date{RAW}"].re_search(OFFSET).sum()
     if f"customer_id{RAW}" in table.columns:
         raw = table[f"customer_id{RAW}"]
         measures["padded"] = (raw != raw.strip()).sum()
@@ -254,7 +253,7 @@ def _report_offsets(findings: Findings, usable: ir.Table, used: pd.Series) -> No
     if not offsets:
         return
     raw = usable[f"date{RAW}"]
-    zones = raw.re_extract(_OFFSET, 1).nullif("").fill_null("none")
+    zones = raw.re_extract(OFFSET, 1).nullif("").fill_null("none")
     kinds = usable.select(zone=zones).distinct().limit(20).execute()["zone"]
     if len(kinds) > 1:
         findings.add(
@@ -264,6 +263,6 @@ def _report_offsets(findings: Findings, usable: ir.Table, used: pd.Series) -> No
             "others name another or none",
             "converted to UTC, dates without a zone taken as UTC; a purchase near midnight may fall on another day.",
             rows=offsets,
-            where=raw.re_search(_OFFSET),
+            where=raw.re_search(OFFSET),
             among=usable,
         )

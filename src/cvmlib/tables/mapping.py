@@ -27,6 +27,9 @@ SOURCE_ROW = "source_row"
 NO_NAME = ("nan", "null", "none", "n/a", "#n/a", "<na>", "undefined")
 """Texts that exports write for a customer id that is missing."""
 
+OFFSET = r"[0-9]:[0-9]{2}[^+-]*([+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2}|Z)$"
+"""The time zone at the end of a time of day, as a regular expression; its one group is the zone."""
+
 # Ids that need a closer look; one cheap test, since the others are the rule.
 _UNTIDY = r"^\s|\s$|^$|\.0$|^(?i:nan|null|none|n/a|#n/a|<na>|undefined)$"
 _ROW_HASH = {"duckdb": "hash", "pyspark": "xxhash64", "databricks": "xxhash64", "snowflake": "hash"}
@@ -192,7 +195,8 @@ def _parse(mapper: _Mapper, column: str, key: str, text: str, numeric: frozenset
             column, "expression", f'{key} = "{text}" is no SQL expression: {reason}', "correct the expression."
         )
         return None
-    if isinstance(tree, exp.Alias | exp.Column) and all(part.isidentifier() for part in text.split()):
+    bare = isinstance(tree, exp.Alias | exp.Column) and _find(mapper.raw, text) is None
+    if bare and all(part.isidentifier() for part in text.split()):
         return _unknown_columns(mapper, column, key, text, [text])
     if isinstance(tree, exp.Query | exp.DDL | exp.Block | exp.Command | exp.Alias) or not isinstance(
         tree, exp.Condition
@@ -337,7 +341,8 @@ def _typed(mapper: _Mapper, mapping: Mapping, column: Column, value: ir.Value) -
         return {column.name: ibis.null(target)}
     if kind.is_string():
         text = value.strip().nullif("")
-        return {column.name: text.try_cast(target), f"{column.name}{RAW}": text}
+        parsed = _parse_time(text) if column.type == "time" else text.try_cast(target)
+        return {column.name: parsed, f"{column.name}{RAW}": text}
     wanted = "a number" if column.type == "number" else "a date"
     example = "strptime(CAST(day AS VARCHAR), '%Y%m%d')" if column.type == "time" else "CAST(amount AS DOUBLE)"
     mapper.fault(
@@ -347,6 +352,12 @@ def _typed(mapper: _Mapper, mapping: Mapping, column: Column, value: ir.Value) -
         f'map it with an SQL expression, for instance {column.name} = "{example}".',
     )
     return {}
+
+
+def _parse_time(text: ir.StringValue) -> ir.TimestampValue:
+    """Read ISO dates and times; one that names a time zone is converted to UTC."""
+    zoned = text.try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
+    return ibis.ifelse(text.re_search(OFFSET), zoned, text.try_cast("timestamp"))
 
 
 def _as_text(mapping: Mapping, name: str, value: ir.Value) -> dict[str, ir.Value]:

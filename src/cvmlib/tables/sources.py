@@ -69,22 +69,29 @@ def connect(portfolio: Portfolio, unit: str | BusinessUnit) -> BaseBackend:
 
 
 def _open(portfolio: Portfolio, source: str) -> BaseBackend:
-    if "://" in source:
-        try:
-            return ibis.connect(source)
-        except Exception as error:  # every engine raises errors of its own
-            scheme, rest = source.split("://", 1)
-            reason = first_line(error).replace(rest, "…").replace(urlsplit(source).password or rest, "…")
-            raise DataError(
-                f"portfolio.source: cannot connect to {scheme}://…: {reason}. Check that the URL is right, the server "
-                f"runs, and the driver is installed (ibis-framework[{scheme}])."
-            ) from None  # the cause may quote the password
-    con = ibis.duckdb.connect(
-        temp_directory=str(portfolio.build_dir / "spill"), memory_limit=os.environ.get("CVM_MEMORY", MEMORY)
+    con = (
+        _open_url(source)
+        if "://" in source
+        else ibis.duckdb.connect(
+            temp_directory=str(portfolio.build_dir / "spill"), memory_limit=os.environ.get("CVM_MEMORY", MEMORY)
+        )
     )
-    con.raw_sql("SET TimeZone = 'UTC'")
-    con.raw_sql("SET autoinstall_known_extensions = false")
+    if con.name == "duckdb":
+        con.raw_sql("SET TimeZone = 'UTC'")
+        con.raw_sql("SET autoinstall_known_extensions = false")
     return con
+
+
+def _open_url(url: str) -> BaseBackend:
+    try:
+        return ibis.connect(url)
+    except Exception as error:  # every engine raises errors of its own
+        scheme, rest = url.split("://", 1)
+        reason = first_line(error).replace(rest, "…").replace(urlsplit(url).password or rest, "…")
+        raise DataError(
+            f"portfolio.source: cannot connect to {scheme}://…: {reason}. Check that the URL is right, the server "
+            f"runs, and the driver is installed (ibis-framework[{scheme}])."
+        ) from None  # the cause may quote the password
 
 
 def file_of(portfolio: Portfolio, unit: str | BusinessUnit, table: str) -> Path | None:
