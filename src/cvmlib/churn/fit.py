@@ -233,13 +233,15 @@ def save_unit(portfolio: Portfolio, fit: UnitFit) -> list[Path]:
     for key, frame in frames.items():
         frame.to_parquet(folder / f"{key}.parquet", index=False)
         written.append(folder / f"{key}.parquet")
+    draws = folder / "total_draws.parquet"
+    pd.DataFrame({"value": fit.forecast.value}).to_parquet(draws, index=False)
     con = ibis.duckdb.connect()
     spells = con.read_parquet(str(data.folder / "subscribers.parquet"))
     join_value(spells, fit.scores, fit.forecast.terms).order_by("customer_id").to_parquet(folder / "value.parquet")
     totals = make_totals(portfolio, fit)
     totals["holdout"] = None if holdout is None else holdout.total | {"months": holdout.months}
     (folder / "totals.json").write_text(json.dumps(totals, indent=1) + "\n", encoding="utf-8")
-    return [*written, folder / "value.parquet", folder / "totals.json"]
+    return [*written, draws, folder / "value.parquet", folder / "totals.json"]
 
 
 def make_totals(portfolio: Portfolio, fit: UnitFit) -> dict:

@@ -43,7 +43,7 @@ def count_purchases(transactions: ir.Table, time_unit: str = "day") -> ir.Table:
     periods = transactions.select(
         "customer_id", period=transactions.date.cast("timestamp").truncate(_TRUNCATE[time_unit]), value="value"
     )
-    net = periods.group_by("customer_id", "period").agg(value=periods.value.sum(), least=periods.value.min())
+    net = periods.group_by("customer_id", "period").agg(value=_exact(periods.value.sum()), least=periods.value.min())
     return net.filter((net.value > 0) | (net.least == 0)).drop("least")
 
 
@@ -114,7 +114,7 @@ def count_customers(
         "first": purchases.period.min(),
         "last": purchases.period.max(where=seen),
         "purchases": seen.sum(),
-        "total_value": purchases.value.sum(where=seen),
+        "total_value": _exact(purchases.value.sum(where=seen)),
         "first_value": purchases.value.argmin(purchases.period),
     }
     if holdout_end is None:
@@ -122,11 +122,11 @@ def count_customers(
     else:
         until = ibis.literal(last_period(holdout_end, time_unit), type="timestamp")
         purchases = purchases.filter(purchases.period <= until)
-        measures |= {"holdout_frequency": (~seen).sum(), "holdout_value": purchases.value.sum(where=~seen)}
+        measures |= {"holdout_frequency": (~seen).sum(), "holdout_value": _exact(purchases.value.sum(where=~seen))}
     counted = purchases.group_by("customer_id").agg(**measures)
     counted = counted.filter(counted["first"] <= cut)
     frequency = counted.purchases - 1
-    repeat_value = ibis.greatest(counted.total_value - counted.first_value, 0.0)
+    repeat_value = ibis.greatest(_exact(counted.total_value - counted.first_value), 0.0)
     result = counted.select(
         "customer_id",
         "first",
@@ -173,6 +173,11 @@ def holdout_split(end: date, months: int) -> date:
     """Last day of the calibration when the holdout is the last `months` months up to `end`."""
     split = (pd.Timestamp(end) + pd.Timedelta(days=1) - pd.DateOffset(months=months)) - pd.Timedelta(days=1)
     return split.date()
+
+
+def _exact(total: ir.FloatingValue) -> ir.FloatingValue:
+    """Round a sum of money far below the smallest coin: engines add in any order, and the last digits depend on it."""
+    return total.round(6)
 
 
 def _days_between(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.FloatingValue:

@@ -45,7 +45,8 @@ def read_bases(portfolio: Portfolio) -> dict[str, UnitBase]:
         No unit is prepared.
     """
     names = [name for name, unit in portfolio.units.items() if unit.setting == "noncontractual"]
-    bases = {name: load_unit(portfolio, name) for name in names if (unit_folder(portfolio, name) / "base.json").exists()}
+    found = {name: load_unit(portfolio, name) for name in names if (unit_folder(portfolio, name) / "base.json").exists()}
+    bases = {name: base for name, base in found.items() if not base.checks.fatal and "value" not in base.checks.blocked}
     if not bases:
         raise UnfitModelError("No non-contractual unit has usable tables; `cvm check` says what to mend.")
     return bases
@@ -164,8 +165,10 @@ def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
     return frame.rename(columns={"mean": "expected"})[["date", "actual", "expected", "low", "high"]]
 
 
-def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Models, name: str) -> list[Path]:
-    """Save both posteriors with their provenance under ``models/clv/`` of the build folder."""
+def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Models | None, name: str) -> list[Path]:
+    """Save both posteriors of the fit called `name`, with provenance, under ``models/clv/`` of the build folder."""
+    if models is None:
+        return []
     folder = portfolio.build_dir / "models" / "clv"
     calibration = name == "calibration"
     used = [base for base in bases.values() if not calibration or base.calibration is not None]
@@ -187,6 +190,21 @@ def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Mod
         notes = origin | {"diagnostics": vars(models.spend.diagnostics), "constant_spend": models.spend.constant}
         written += inference.save(models.spend.trace, folder / f"spend_{name}.nc", notes)
     return written
+
+
+def save_units(
+    portfolio: Portfolio,
+    bases: Mapping[str, UnitBase],
+    predictions: Mapping[str, value.Prediction],
+    verdicts: Mapping[str, validation.Verdict],
+    trials: Mapping[str, Trial | None],
+) -> list[Path]:
+    """Save all that the reports of every unit read, see `save_unit`."""
+    return [
+        path
+        for name, base in bases.items()
+        for path in save_unit(portfolio, base, predictions[name], verdicts[name], trials[name])
+    ]
 
 
 def save_unit(

@@ -127,17 +127,26 @@ def compare_by_frequency(prediction: Prediction) -> pd.DataFrame:
         ``expected`` (purchases per customer in the holdout), in the order of the classes.
     """
     rows = prediction.rows
-    edges = [*FREQUENCY_CLASSES, np.inf]
-    names = [f"{a}" if b - a == 1 else f"{a}–{b - 1:.0f}" if np.isfinite(b) else f"{a} or more" for a, b in zip(edges, edges[1:], strict=False)]
-    classes = pd.cut(rows["frequency"], edges, right=False, labels=names)
+    classes = pd.Series(classify_frequency(rows["frequency"]), index=rows.index)
     weights = rows["customers"].astype(float)
     sums = pd.DataFrame(
         {"customers": weights, "actual": weights * rows["holdout_frequency"], "expected": weights * rows["purchases"]}
-    ).groupby(classes, observed=True).sum()
+    ).groupby(classes).sum()
     table = sums[["actual", "expected"]].div(sums["customers"], axis=0).assign(customers=sums["customers"].astype(int))
-    return table.rename_axis("frequency").reset_index()[["frequency", "customers", "actual", "expected"]].astype(
-        {"frequency": str}
-    )
+    table.insert(0, "frequency", [class_names()[i] for i in table.index])
+    return table.reset_index(drop=True)[["frequency", "customers", "actual", "expected"]]
+
+
+def class_names() -> list[str]:
+    """Names of the classes of frequency, such as ``0``, ``4–5`` and ``99 or more``."""
+    edges = [*FREQUENCY_CLASSES, np.inf]
+    pairs = zip(edges, edges[1:], strict=False)
+    return [f"{a}" if b - a == 1 else f"{a}–{b - 1:.0f}" if np.isfinite(b) else f"{a} or more" for a, b in pairs]
+
+
+def classify_frequency(frequency: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Class (place in `class_names`) of each frequency."""
+    return np.searchsorted(FREQUENCY_CLASSES, np.asarray(frequency), side="right") - 1
 
 
 def judge(

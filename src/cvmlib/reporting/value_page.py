@@ -1,0 +1,277 @@
+"""The parts of the value page: what the customers of a unit are worth, who they are, and how far to trust it.
+
+Each function shows one part. Where a check failed, the forecast is withheld: the parts that would print it say so
+instead, while those that show why stay.
+"""
+
+import pandas as pd
+
+from cvmlib import plots
+from cvmlib.clv import results
+from cvmlib.clv.results import UnitValue
+from cvmlib.reporting import show, words
+
+_OUTCOMES = {"pass": "passed", "warn": "with reservations", "fail": "failed"}
+
+
+def show_verdict(unit: UnitValue) -> None:
+    """Show the verdict: what the customers are worth, in words, or why that is withheld."""
+    totals, label = unit.totals, unit.totals["label"]
+    level, reasons = totals["verdict"]["level"], totals["verdict"]["reasons"]
+    if unit.withheld:
+        show.verdict(level, f"What the customers of {label} are worth cannot be said yet.", *reasons)
+        return
+    show.verdict(level, describe_value(totals), *reasons, describe_purchases(totals))
+    value, customers = totals["value"], totals["customers"]
+    currency = totals["currency"]
+    show.facts(
+        {
+            f"Expected value in {totals['horizon_months']} months": (
+                words.amount(value["mean"], currency),
+                f"{words.amount(value['low'], '')} to {words.amount(value['high'], '')}, {_interval(totals)} forecast interval",
+            ),
+            "Per customer": words.amount(value["mean"] / customers, currency),
+            "Expected purchases": f"{totals['purchases']['mean']:,.0f}",
+            "Customers probably still alive": (f"{totals['alive']:,.0f}", f"of {customers:,}"),
+        }
+    )
+
+
+def describe_value(totals: dict) -> str:
+    """Say in one sentence what the customers of a unit are worth."""
+    value = totals["value"]
+    return (
+        f"The {totals['customers']:,} customers of {totals['label']} will bring "
+        f"{words.between(value['mean'], value['low'], value['high'], totals['currency'])} "
+        f"of margin in the next {totals['horizon_months']} months."
+    )
+
+
+def describe_purchases(totals: dict) -> str:
+    """Say in one sentence how much they will buy, and what value means."""
+    bought = totals["purchases"]
+    costs = "after returns and costs per purchase" if totals["returned_share"] else "after costs per purchase"
+    return (
+        f"They will make {words.between(bought['mean'], bought['low'], bought['high'], 'purchases')}. Value is margin "
+        f"({totals['margin']:.0%} of sales) {costs}, discounted at {totals['discount_rate']:.0%} a year; the range holds "
+        f"what will happen with {_interval(totals)} probability, if customers go on as they did. "
+        "Customers yet to be won are not in it."
+    )
+
+
+def show_distribution(unit: UnitValue) -> None:
+    """Show how the expected value is spread over the customers."""
+    if _say_withheld(unit):
+        return
+    totals, customers = unit.totals, unit.customers
+    tenths = results.count_tenths(customers)
+    sentence = (
+        f"The best tenth of the customers holds {tenths['share'].iloc[0]:.0%} of the expected value; half of all "
+        f"customers are expected to bring less than {words.amount(customers['value'].median(), totals['currency'])}."
+    )
+    show.prose(sentence)
+    ax = plots.distribution(customers["value"], label="Expected value per customer", unit=totals["currency"])
+    table = tenths.rename(
+        columns={
+            "tenth": "Tenth of customers (1 is best)",
+            "customers": "Customers",
+            "value": f"Expected value ({totals['currency']})",
+            "per_customer": "Per customer",
+            "share": "Share of the value",
+        }
+    )
+    formats = {"Share of the value": "percent:1"}
+    formats |= {f"Expected value ({totals['currency']})": "number:0", "Per customer": "number:0"}
+    caption = f"Customers by expected value over {totals['horizon_months']} months."
+    show.figure(ax.figure, sentence, table, caption, "value by tenth", formats)
+
+
+def show_groups(unit: UnitValue, customers: pd.DataFrame, column: str, title: str) -> None:
+    """Show the average expected value by a covariate, such as the acquisition channel.
+
+    Parameters
+    ----------
+    unit : UnitValue
+        The unit.
+    customers : DataFrame
+        With ``customer_id`` and perhaps `column`; without it the part says what to supply.
+    column : str
+        The covariate.
+    title : str
+        Its name for people, in lower case.
+    """
+    if _say_withheld(unit):
+        return
+    if column not in customers:
+        show.note(
+            f"To see the value by {title}, supply a table `customers` with a column `{column}` (see data/README.md)."
+        )
+        return
+    totals = unit.totals
+    groups = results.count_by(unit.customers, customers.set_index("customer_id")[column])
+    best, last = groups.iloc[0], groups.iloc[-1]
+    currency = totals["currency"]
+    show.prose(
+        f"By {title}, customers from {show.text(best['group'])} are worth most "
+        f"({words.amount(best['per_customer'], currency)} each), those from {show.text(last['group'])} least "
+        f"({words.amount(last['per_customer'], currency)}). This describes who came; it does not say what winning one "
+        "more of them would bring."
+    )
+    names = {
+        "group": title.capitalize(),
+        "customers": "Customers",
+        "per_customer": f"Expected value per customer ({currency})",
+        "value": "Expected value in all",
+        "p_alive": "Mean P(alive)",
+        "expected_purchases": "Purchases per customer",
+    }
+    formats = {names["per_customer"]: "number:1", names["value"]: "number:0", names["p_alive"]: "percent"}
+    formats |= {names["expected_purchases"]: "number:2"}
+    show.table(groups.rename(columns=names), f"Expected value by {title}", f"value by {title}", formats)
+
+
+def show_best(unit: UnitValue) -> None:
+    """Show the customers of the highest expected value, each with his interval."""
+    if _say_withheld(unit):
+        return
+    currency = unit.totals["currency"]
+    names = {
+        "customer_id": "Customer",
+        "value": f"Expected value ({currency})",
+        "value_low": "from",
+        "value_high": "to",
+        "p_alive": "P(alive)",
+        "expected_purchases": "Expected purchases",
+        "purchases_low": "at least",
+        "purchases_high": "at most",
+        "expected_spend": f"Spend per purchase ({currency})",
+        "frequency": "Repeat purchases so far",
+        "last": "Last purchase",
+    }
+    formats = dict.fromkeys([names["value"], "from", "to", names["expected_spend"]], "number:0")
+    formats |= {"P(alive)": "percent", "Expected purchases": "number:1"}
+    show.table(
+        results.list_best(unit.customers).rename(columns=names),
+        "Customers of the highest expected value",
+        "best customers",
+        formats,
+        note=f"Ranges hold what each customer will do with {_interval(unit.totals)} probability.",
+        rows=12,
+    )
+
+
+def show_silent(unit: UnitValue) -> None:
+    """Show customers who bought much, but have probably left."""
+    if _say_withheld(unit):
+        return
+    currency = unit.totals["currency"]
+    silent = results.list_silent(unit.customers)
+    if silent.empty:
+        show.prose("No customer who bought again has a probability below one half to be alive.")
+        return
+    show.prose(
+        f"These customers bought for {words.amount(silent['total_value'].sum(), currency)} so far, and have been silent "
+        "for so long that they have more likely left than not."
+    )
+    names = {
+        "customer_id": "Customer",
+        "total_value": f"Bought so far ({currency})",
+        "frequency": "Repeat purchases so far",
+        "last": "Last purchase",
+        "p_alive": "P(alive)",
+        "expected_purchases": "Expected purchases",
+        "value": f"Expected value ({currency})",
+    }
+    formats = {names["total_value"]: "number:0", "P(alive)": "percent", "Expected purchases": "number:1"}
+    formats |= {names["value"]: "number:0"}
+    show.table(silent.rename(columns=names), "Good customers gone silent", "silent customers", formats, rows=8)
+
+
+def show_tracking(unit: UnitValue) -> None:
+    """Show forecast against outcome over time: fitted to the calibration, tried on the holdout."""
+    holdout, totals = unit.totals["holdout"], unit.totals
+    if holdout is None or unit.tracking is None:
+        show.note("The history is too short to hold out a part of it, so the forecast could not be tried.")
+        return
+    sentence = (
+        f"Fitted to the purchases until {_date(totals['calibration_end'])}, the model forecast "
+        f"{words.between(holdout['mean'], holdout['low'], holdout['high'], 'purchases')} for the time after; "
+        f"{holdout['actual']:,.0f} were made ({_side(holdout['bias'])}). Of the {holdout['customers']:,} customers, "
+        f"{holdout['coverage']:.0%} bought as often as their {_interval(totals)} intervals said."
+    )
+    show.prose(sentence)
+    split = pd.Timestamp(totals["calibration_end"])
+    ax = plots.tracking(unit.tracking, label="Repeat purchases, cumulative", split=split)
+    names = {"date": "Date", "actual": "Actual", "expected": "Expected", "low": "from", "high": "to"}
+    formats = dict.fromkeys(["Actual", "Expected", "from", "to"], "number:0")
+    caption = "Repeat purchases of the customers known at the split. The band is the uncertainty of the expectation."
+    show.figure(ax.figure, sentence, unit.tracking.rename(columns=names), caption, "tracking", formats)
+
+
+def show_calibration(unit: UnitValue) -> None:
+    """Show forecast against outcome by how often customers had bought before."""
+    if unit.by_frequency is None:
+        return
+    table = unit.by_frequency
+    sentence = "Purchases per customer in the holdout, by how often the customer had bought again before it."
+    ax = plots.compared_bars(
+        table["frequency"],
+        {"actual": table["actual"], "expected": table["expected"]},
+        label="Purchases per customer in the holdout",
+        of="Repeat purchases before the holdout",
+    )
+    names = {
+        "frequency": "Repeat purchases before",
+        "customers": "Customers",
+        "actual": "Actual",
+        "expected": "Expected",
+    }
+    formats = dict.fromkeys(["Actual", "Expected"], "number:2")
+    show.figure(ax.figure, sentence, table.rename(columns=names), sentence, "holdout by frequency", formats)
+
+
+def show_checks(unit: UnitValue) -> None:
+    """Show every check of the model on this unit with its outcome."""
+    table = pd.DataFrame(unit.totals["checks"])
+    table["outcome"] = table["outcome"].map(_OUTCOMES)
+    names = {"name": "Check", "outcome": "Outcome", "sentence": "What was found"}
+    show.table(table.rename(columns=names), "Checks of the model", "model checks")
+
+
+def show_unknowns(unit: UnitValue) -> None:
+    """Say what the forecast does not know."""
+    totals = unit.totals
+    lines = [
+        "What will be done differently from now on: prices, campaigns, assortment and competitors are taken to go on as "
+        "they were.",
+        "Seasons and common shocks: the forecast spans whole seasons only if its horizon does, and a shock that hits all "
+        "customers at once is not in its range.",
+        f"Customers who will come: only those who bought until {_date(totals['end_of_observation'])} are valued.",
+        "Whether a silent customer has left: nobody tells a shop. The probability of being alive is inferred from how "
+        "long he has been silent, measured by his own rhythm.",
+    ]
+    if totals["returned_share"]:
+        lines.append(
+            f"Who returns what: {totals['returned_share']:.1%} of the money bought came back later, and this share is "
+            "taken from everybody alike."
+        )
+    show.prose("\n".join(f"- {line}" for line in lines))
+
+
+def _say_withheld(unit: UnitValue) -> bool:
+    if unit.withheld:
+        show.note("Not shown: the forecast is withheld, for the reasons given at the top of the page.")
+    return unit.withheld
+
+
+def _interval(totals: dict) -> str:
+    return f"{totals['interval']:.0%}"
+
+
+def _date(text: str) -> str:
+    return words.day(pd.Timestamp(text).date())
+
+
+def _side(bias: float) -> str:
+    size = f"{abs(bias):.1%}"
+    return "the forecast hit it" if size == "0.0%" else f"the forecast was {size} too {'high' if bias > 0 else 'low'}"
