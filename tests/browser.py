@@ -35,13 +35,13 @@ class Visit:
     picture: bytes = b""
 
 
-def visit(page: Path, width: int = 1280, height: int = 0, script: str = "") -> Visit:
+def visit(page: Path, width: int = 1280, height: int = 0, script: str = "", media: str = "screen") -> Visit:
     """Open a page at a width (CSS pixels) without a network, run a script in it, and take a picture (height 0: all)."""
     with _chromium() as address:
-        return asyncio.run(_visit(address, page.resolve().as_uri(), width, height, script))
+        return asyncio.run(_visit(address, page.resolve().as_uri(), width, height, script, media))
 
 
-async def _visit(address: str, url: str, width: int, height: int, script: str) -> Visit:
+async def _visit(address: str, url: str, width: int, height: int, script: str, media: str) -> Visit:
     from tornado.websocket import websocket_connect
 
     connection = await websocket_connect(address, max_message_size=2**28)
@@ -68,6 +68,7 @@ async def _visit(address: str, url: str, width: int, height: int, script: str) -
     size = {"width": width, "height": height or 900, "deviceScaleFactor": 1, "mobile": width < 600}
     await ask("Emulation.setDeviceMetricsOverride", **size)
     await ask("Emulation.setScrollbarsHidden", hidden=True)
+    await ask("Emulation.setEmulatedMedia", media=media)
     await ask("Page.navigate", url=url)
     while await read() != "Page.loadEventFired":
         pass
@@ -137,8 +138,10 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("--width", type=int, default=1280, help="CSS pixels (390 is a phone)")
     parser.add_argument("--height", type=int, default=0, help="CSS pixels; 0 takes the whole page")
+    parser.add_argument("--print", action="store_true", help="as on paper (A4 is 673 pixels wide within its margins)")
     arguments = parser.parse_args()
-    seen = visit(arguments.page, arguments.width, arguments.height)
+    media = "print" if arguments.print else "screen"
+    seen = visit(arguments.page, arguments.width, arguments.height, media=media)
     arguments.picture.write_bytes(seen.picture)
     problems = [*seen.requests, *seen.logs]
     if seen.content_width > seen.view_width:
