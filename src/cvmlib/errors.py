@@ -2,7 +2,7 @@
 
 
 class CvmError(Exception):
-    """Root of every error that cvmlib raises on purpose. Its message is written for the person who can fix the cause."""
+    """Root of every error that cvmlib raises on purpose; its message is for the person who can fix the cause."""
 
 
 class ConfigError(CvmError):

@@ -13,6 +13,8 @@ import xarray as xr
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400
+CAREFUL = 0.97
+"""Step-size target of the second attempt, when transitions diverged in the first."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,7 @@ class Diagnostics:
     @property
     def passed(self) -> bool:
         """Whether the fit may be relied on."""
-        return (
-            self.r_hat <= R_HAT_LIMIT
-            and min(self.ess_bulk, self.ess_tail) >= ESS_LIMIT
-            and self.divergences == 0
-        )
+        return self.r_hat <= R_HAT_LIMIT and min(self.ess_bulk, self.ess_tail) >= ESS_LIMIT and self.divergences == 0
 
     def sentence(self) -> str:
         """Say in one sentence whether the chains agree, with the figures."""
@@ -54,15 +52,16 @@ class Diagnostics:
         if self.passed:
             return f"The sampler converged: {figures}."
         return (
-            f"The sampler did not converge: {figures}; required are R-hat <= {R_HAT_LIMIT}, sample sizes >= {ESS_LIMIT} "
-            "and no divergence. Sample longer, or look at the data of the unit named."
+            f"The sampler did not converge: {figures}; required are R-hat <= {R_HAT_LIMIT}, sample sizes >= "
+            f"{ESS_LIMIT} and no divergence. Sample longer, or look at the data of the unit named."
         )
 
 
 def sample(model: pm.Model, sampling: Sampling) -> xr.DataTree:
     """Sample a model with NUTS (nutpie), the same numbers for the same seed.
 
-    ``fastmath`` is switched off, because with it a cold and a warm compile cache give different draws.
+    ``fastmath`` is switched off, because with it a cold and a warm compile cache give different draws. When any
+    transition diverges, the model is sampled once more, with smaller steps.
 
     Parameters
     ----------
@@ -76,6 +75,13 @@ def sample(model: pm.Model, sampling: Sampling) -> xr.DataTree:
     xarray DataTree
         Groups ``posterior`` and ``sample_stats``.
     """
+    trace = _run_nuts(model, sampling, sampling.target_accept)
+    if int(trace["sample_stats"]["diverging"].sum()) and sampling.target_accept < CAREFUL:
+        return _run_nuts(model, sampling, CAREFUL)
+    return trace
+
+
+def _run_nuts(model: pm.Model, sampling: Sampling, target_accept: float) -> xr.DataTree:
     with model, pytensor.config.change_flags(numba__fastmath=False):
         return pm.sample(
             draws=sampling.draws,
@@ -84,7 +90,7 @@ def sample(model: pm.Model, sampling: Sampling) -> xr.DataTree:
             cores=min(2, sampling.chains),
             random_seed=sampling.seed,
             nuts_sampler="nutpie",
-            target_accept=sampling.target_accept,
+            target_accept=target_accept,
             progressbar=False,
             compute_convergence_checks=False,
         )

@@ -70,7 +70,7 @@ def _log_odds_left(x: Array, recency: Array, T: Array, r: Array, alpha: Array, a
 def expected_purchases(
     horizon: float, frequency: Array, T: Array, r: Array, alpha: Array, a: Array, b: Array, *, discount: float = 0.0
 ) -> Array:
-    """Expected (discounted) purchases in the next `horizon` of a customer **who is alive** at ``T``.
+    """Return the expected (discounted) purchases in the next `horizon` of a customer **who is alive** at ``T``.
 
     Given that he is alive, ``lambda`` is Gamma(r + x, alpha + T) and ``p`` is Beta(a, b + x), independent, whatever
     the recency; multiply by `probability_alive` for a customer of whom only the counts are known. The purchase rate
@@ -101,7 +101,7 @@ def expected_purchases(
 def expected_time_alive(
     horizon: float, frequency: Array, T: Array, r: Array, alpha: Array, a: Array, b: Array, *, discount: float = 0.0
 ) -> Array:
-    """Expected (discounted) time in the next `horizon` until a customer **who is alive** at ``T`` leaves.
+    """Return the expected (discounted) time within `horizon` until a customer **who is alive** at ``T`` leaves.
 
     The probability of being alive at s ahead is ``E[exp(-lambda p s)]``; parameters are those of
     `expected_purchases`, and the result is in the unit of time of `horizon`.
@@ -110,9 +110,7 @@ def expected_time_alive(
     return _integrate(0.0, horizon, discount, r + x, alpha + T, a, a + b + x)
 
 
-def _integrate(
-    power: float, horizon: float, discount: float, shape: Array, rate: Array, a: Array, c: Array
-) -> Array:
+def _integrate(power: float, horizon: float, discount: float, shape: Array, rate: Array, a: Array, c: Array) -> Array:
     arrays = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (shape, rate, a, c)))
     flat = [np.ascontiguousarray(v).ravel() for v in arrays]
     return _integrated_survival(power, float(horizon), float(discount), *flat).reshape(arrays[0].shape)
@@ -137,10 +135,10 @@ def _integrated_survival(
         while start < horizon:
             stop = min(horizon, start + rate[i] + start)
             half = 0.5 * (stop - start)
-            for node, weight in zip(_NODES, _WEIGHTS):
-                s = start + half * (1.0 + node)
+            for k in range(_NODES.size):
+                s = start + half * (1.0 + _NODES[k])
                 value = _mean_survival(shape[i] + power, a[i], c[i], s / rate[i])
-                total += half * weight * np.exp(-discount * s) * value
+                total += half * _WEIGHTS[k] * np.exp(-discount * s) * value
             start = stop
         result[i] = total
     return result
@@ -176,7 +174,7 @@ def _mean_survival(n: float, a: float, c: float, y: float) -> float:  # pragma: 
 
 
 def expected_since_start(age: Array, r: float, alpha: float, a: float, b: float) -> Array:
-    """Expected repeat purchases of a new customer up to each `age` (equation 9 of the paper), shape of `age`."""
+    """Return the expected repeat purchases of a new customer up to each `age` (equation 9), of the shape of `age`."""
     ages = np.asarray(age, dtype=float)
     return np.array([expected_purchases(t, 0.0, 0.0, r, alpha, a, b) for t in ages.ravel()]).reshape(ages.shape)
 
@@ -270,7 +268,8 @@ def fit_maximum_likelihood(
         return -float(weights @ log_likelihood(x, t_x / scale, age / scale, r, alpha, a, b))
 
     start = np.log([0.5, 0.5, 0.7, 2.0])
-    found = optimize.minimize(negative, start, method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-9, "maxiter": 20_000})
+    options = {"xatol": 1e-8, "fatol": 1e-9, "maxiter": 20_000}
+    found = optimize.minimize(negative, start, method="Nelder-Mead", options=options)
     found = optimize.minimize(negative, found.x, method="BFGS", options={"gtol": 1e-6})
     r, alpha, a, b = np.exp(found.x)
     # Rescaling time multiplies the density of every purchase time by the scale: back to the units of the data.

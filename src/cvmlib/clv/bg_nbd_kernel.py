@@ -23,7 +23,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class CountData:
-    """A count table laid out for the kernel; arrays are contiguous, groups are codes 0, 1, …
+    """A count table laid out for the kernel; arrays are contiguous, groups are codes from 0.
 
     ``survivors[g, j]`` is the number of customers of group g with frequency above j; ``age_*`` are the distinct
     (group, age) pairs met as T or as recency; ``row_*`` are the rows with a repeat purchase.

@@ -76,7 +76,8 @@ def check_frequencies(base: UnitBase, models: Models, seed: int) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        ``frequency`` (class, as text), ``actual``, ``expected``, ``low``, ``high`` (customers; 90% predictive interval).
+        ``frequency`` (class, as text), ``actual``, ``expected``, ``low``, ``high`` (customers; 90% predictive
+        interval).
     """
     rows = base.count_rows()
     weights = rows["customers"].to_numpy()
@@ -87,7 +88,8 @@ def check_frequencies(base: UnitBase, models: Models, seed: int) -> pd.DataFrame
     simulated = np.array(
         [
             np.bincount(
-                classify_frequency(bg_nbd.simulate_customers(ages, r, alpha, a, b, rng)[0]), minlength=len(class_names())
+                classify_frequency(bg_nbd.simulate_customers(ages, r, alpha, a, b, rng)[0]),
+                minlength=len(class_names()),
             )
             for r, alpha, a, b in zip(draws.r, draws.alpha, draws.a, draws.b, strict=True)
         ]

@@ -43,7 +43,7 @@ def log_likelihood(frequency: Array, monetary_value: Array, p: Array, q: Array, 
 
 
 def expected_spend(frequency: Array, monetary_value: Array, p: Array, q: Array, gamma: Array) -> Array:
-    """Expected value per purchase of a customer (equation 5 of the note); his population's mean without repeats.
+    """Return the expected value per purchase of a customer (equation 5); his population's mean without repeats.
 
     It is a mean of the customer's own average and of the population's, weighted by ``p x`` and ``q - 1``; infinite
     where ``p x + q <= 1``.
@@ -106,7 +106,8 @@ def fit_maximum_likelihood(
         return -float(weights @ log_likelihood(x, z / scale, *np.exp(theta)))
 
     start = np.log([2.0, 3.0, 1.0])
-    found = optimize.minimize(negative, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-10, "maxiter": 20_000})
+    options = {"xatol": 1e-9, "fatol": 1e-10, "maxiter": 20_000}
+    found = optimize.minimize(negative, start, method="Nelder-Mead", options=options)
     p, q, gamma = np.exp(found.x)
     value = -float(found.fun) - float(weights.sum()) * np.log(scale)
     return MaximumLikelihood({"p": p, "q": q, "gamma": gamma * scale}, value)

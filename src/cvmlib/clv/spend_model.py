@@ -1,9 +1,9 @@
 """Hierarchical Gamma-Gamma over business units.
 
 Each unit has a mean spend per purchase, a ``p`` (regularity of one customer's purchases) and a ``q`` (likeness of
-customers), partially pooled on the log scale like the purchase model. Money is divided by the geometric mean spend of
-the portfolio before a prior sees it, so that a forecast does not depend on the currency's unit. ``q`` is kept above one,
-without which the mean spend of a customer would be infinite.
+customers), partially pooled on the log scale like the purchase model. Money is divided by the geometric mean spend
+of the portfolio before a prior sees it, so that a forecast does not depend on the currency's unit. ``q`` is kept above
+one, without which the mean spend of a customer would be infinite.
 """
 
 from dataclasses import dataclass

@@ -45,7 +45,9 @@ def read_bases(portfolio: Portfolio) -> dict[str, UnitBase]:
         No unit is prepared.
     """
     names = [name for name, unit in portfolio.units.items() if unit.setting == "noncontractual"]
-    found = {name: load_unit(portfolio, name) for name in names if (unit_folder(portfolio, name) / "base.json").exists()}
+    found = {
+        name: load_unit(portfolio, name) for name in names if (unit_folder(portfolio, name) / "base.json").exists()
+    }
     bases = {name: base for name, base in found.items() if not base.checks.fatal and "value" not in base.checks.blocked}
     if not bases:
         raise UnfitModelError("No non-contractual unit has usable tables; `cvm check` says what to mend.")
@@ -302,4 +304,3 @@ def count_bases(bases: Mapping[str, UnitBase]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-

@@ -1,4 +1,4 @@
-"""Do customers buy at random times, as the purchase model assumes, or by rhythm?
+"""Whether customers buy at random times, as the purchase model assumes, or by rhythm.
 
 Given that a customer made x repeat purchases, the last at t_x, a Poisson process puts the others anywhere in between
 with equal probability, whatever his rate. The gaps between purchases, counted in whole periods, are then a uniform
@@ -73,7 +73,7 @@ def count_gaps(purchases: ir.Table, end: date, time_unit: str = "day") -> ir.Tab
 
 
 def expected_squares(k: float, frequency: Array, recency: Array) -> Array:
-    """Expected sum of squared gaps, in periods, of Dirichlet-multinomial gaps (each at least one period).
+    """Return the expected sum of squared gaps, in periods, of Dirichlet-multinomial gaps (each at least one period).
 
     Parameters
     ----------
@@ -116,4 +116,3 @@ def estimate_regularity(gaps: pd.DataFrame) -> Regularity | None:
     half = 1.645 * np.sqrt(max(variance, 0.0)) / max(abs(slope), 1e-12)
     low, high = np.exp(np.clip([log_k - half, log_k + half], lowest, highest))
     return Regularity(float(np.exp(log_k)), float(low), float(high), int(customers.sum()))
-

@@ -1,4 +1,4 @@
-"""Is the forecast to be trusted? Holdout errors, coverage, and the verdict that every report opens with."""
+"""Whether the forecast is to be trusted: holdout errors, coverage, and the verdict that every report opens with."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -129,9 +129,17 @@ def compare_by_frequency(prediction: Prediction) -> pd.DataFrame:
     rows = prediction.rows
     classes = pd.Series(classify_frequency(rows["frequency"]), index=rows.index)
     weights = rows["customers"].astype(float)
-    sums = pd.DataFrame(
-        {"customers": weights, "actual": weights * rows["holdout_frequency"], "expected": weights * rows["purchases"]}
-    ).groupby(classes).sum()
+    sums = (
+        pd.DataFrame(
+            {
+                "customers": weights,
+                "actual": weights * rows["holdout_frequency"],
+                "expected": weights * rows["purchases"],
+            }
+        )
+        .groupby(classes)
+        .sum()
+    )
     table = sums[["actual", "expected"]].div(sums["customers"], axis=0).assign(customers=sums["customers"].astype(int))
     table.insert(0, "frequency", [class_names()[i] for i in table.index])
     return table.reset_index(drop=True)[["frequency", "customers", "actual", "expected"]]
@@ -179,7 +187,7 @@ def judge(
 def track(
     customers: pd.DataFrame, draws: Draws, starts: npt.NDArray[np.float64], days: npt.NDArray[np.float64]
 ) -> pd.DataFrame:
-    """Expected cumulative repeat purchases of all customers by calendar day, for a tracking plot.
+    """Return the expected cumulative repeat purchases of all customers by calendar day, for a tracking plot.
 
     Parameters
     ----------
@@ -201,7 +209,7 @@ def track(
     grid = np.linspace(0.0, ages.max(), 61)
     weights = customers["customers"].to_numpy(dtype=float)
     paths = np.empty((len(draws.r), len(days)))
-    for i, parameters in enumerate(zip(draws.r, draws.alpha, draws.a, draws.b)):
+    for i, parameters in enumerate(zip(draws.r, draws.alpha, draws.a, draws.b, strict=True)):
         curve = bg_nbd.expected_since_start(grid, *parameters)
         paths[i] = np.interp(ages, grid, curve) @ weights
     low, high = np.quantile(paths, [0.05, 0.95], axis=0)
@@ -216,8 +224,10 @@ def _check_convergence(name: str, diagnostics: Diagnostics) -> Check:
 def _check_timing(regularity: Regularity | None) -> Check:
     name = "timing of purchases"
     if regularity is None:
-        return Check(name, "pass", "Too few customers bought three times or more to test the timing of their purchases.")
-    kind = "more regular" if regularity.k > 1 else "more clustered"
+        return Check(
+            name, "pass", "Too few customers bought three times or more to test the timing of their purchases."
+        )
+    kind = "more regularly" if regularity.k > 1 else "more in clusters"
     found = (
         f"an Erlang shape of {regularity.k:.2f} (90% interval {regularity.low:.2f} to {regularity.high:.2f}), "
         "where 1 is random timing"
@@ -250,7 +260,9 @@ def _check_holdout(holdout: Holdout | None) -> list[Check]:
     if holdout.inside:
         first = Check("holdout total", "pass", f"The model {total}, within its interval.")
     elif abs(holdout.bias) <= BIAS_LIMIT:
-        first = Check("holdout total", "warn", f"The model {total}, outside its interval: totals are less certain than stated.")
+        first = Check(
+            "holdout total", "warn", f"The model {total}, outside its interval: totals are less certain than stated."
+        )
     else:
         first = Check("holdout total", "fail", f"The model {total}: totals cannot be relied on.")
     short = holdout.interval - holdout.coverage

@@ -35,8 +35,8 @@ def show_counts(bases: Mapping[str, UnitBase]) -> None:
     table = study.count_bases(bases)
     total, rows = table["customers"].sum(), table["count_rows"].sum()
     show.prose(
-        f"{words.count(int(total), 'customer')} became {rows:,} count rows: customers with the same frequency, recency and "
-        "age are alike to the model, so one weighted row stands for all of them, and nothing is lost."
+        f"{words.count(int(total), 'customer')} became {rows:,} count rows: customers with the same frequency, recency "
+        "and age are alike to the model, so one weighted row stands for all of them, and nothing is lost."
     )
     names = {
         "unit": "Unit",
@@ -57,8 +57,8 @@ def show_timing(bases: Mapping[str, UnitBase]) -> None:
         show.note("Too few customers bought three times or more to test the timing of their purchases.")
         return
     sentence = (
-        "Erlang shape k of the time between purchases: 1 is random timing, which the purchase model assumes; larger is more "
-        "regular, smaller more clustered. It is estimated from the gaps alone, without the model."
+        "Erlang shape k of the time between purchases: 1 is random timing, which the purchase model assumes; larger is "
+        "more regular, smaller more clustered. It is estimated from the gaps alone, without the model."
     )
     frame = table.rename(columns={"unit": "name", "k": "mean"})
     ax = plots.forest(frame, label="Erlang shape k", reference=1.0, reference_label="random timing")
@@ -71,9 +71,9 @@ def show_priors(models: Models) -> None:
     """Show the prior of each parameter against the posterior of each unit."""
     table = criticism.compare_priors(models)
     show.prose(
-        "Where a unit's interval is far narrower than the prior's, its data decided. Where it is hardly narrower, the unit's "
-        "estimate rests on the prior and on the other units. Rates and mean spend have priors relative to the portfolio's "
-        "mean age and spend, wide enough not to matter, and are not listed."
+        "Where a unit's interval is far narrower than the prior's, its data decided. Where it is hardly narrower, the "
+        "unit's estimate rests on the prior and on the other units. Rates and mean spend have priors relative to the "
+        "portfolio's mean age and spend, wide enough not to matter, and are not listed."
     )
     names = {"parameter": "Parameter", "name": "Unit", "mean": "Median", "low": "90% interval from", "high": "to"}
     formats = dict.fromkeys(["Median", "90% interval from", "to"], "number:3")
@@ -92,7 +92,9 @@ def show_convergence(fits: Mapping[str, Models | None]) -> None:
             lines.append(f"{name}, spend: {models.spend.diagnostics.sentence()}")
         constant = ", ".join(f"{unit} ({price:,.2f})" for unit, price in models.spend.constant.items())
         if constant:
-            lines.append(f"{name}, spend: every purchase has one price in {show.text(constant)}, so nothing is modelled there.")
+            lines.append(
+                f"{name}, spend: every purchase has one price in {show.text(constant)}, so nothing is modelled there."
+            )
     show.prose("\n".join(f"- {line}" for line in lines))
 
 
@@ -105,7 +107,9 @@ def show_posteriors(models: Models) -> None:
     formats = {k: v for k, v in formats.items() if k in table.columns}
     names = {"parameter": "Parameter", "eti90_lb": "5%", "eti90_ub": "95%"}
     table = table.rename(columns=names)
-    show.table(table, "Posterior of the parameters", "posterior", {names.get(k, k): v for k, v in formats.items()}, rows=80)
+    show.table(
+        table, "Posterior of the parameters", "posterior", {names.get(k, k): v for k, v in formats.items()}, rows=80
+    )
 
 
 def show_frequencies(base: UnitBase, models: Models, seed: int) -> None:
@@ -114,8 +118,8 @@ def show_frequencies(base: UnitBase, models: Models, seed: int) -> None:
     label = base.unit.label
     inside = int(((table["actual"] >= table["low"]) & (table["actual"] <= table["high"])).sum())
     sentence = (
-        f"{label}: customers by repeat purchases. In {inside} of {len(table)} classes the actual number lies in the 90% "
-        "interval of what the fitted model would have produced."
+        f"{label}: customers by repeat purchases. In {inside} of {len(table)} classes the actual number lies in the "
+        "90% interval of what the fitted model would have produced."
     )
     ax = plots.compared_bars(
         table["frequency"],
@@ -193,5 +197,8 @@ def show_forecasts(portfolio: Portfolio, bases: Mapping[str, UnitBase], predicti
         )
     frame = pd.DataFrame(rows)
     formats = dict.fromkeys([c for c in frame.columns if c != "Unit"], "number:0")
-    note = f"Over {portfolio.horizon_months} months, with {portfolio.interval:.0%} forecast intervals. Withheld units are left out."
+    note = (
+        f"Over {portfolio.horizon_months} months, with {portfolio.interval:.0%} forecast intervals. Withheld units are "
+        "left out."
+    )
     show.table(frame, "Forecast of each unit", "forecasts", formats, note)

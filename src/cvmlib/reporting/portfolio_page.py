@@ -64,10 +64,10 @@ def load_overview(portfolio: Portfolio) -> Overview:
 
 
 def sum_units(overview: Overview) -> dict[str, float] | None:
-    """Value of all units that are not withheld, together: mean, low, high; None without any.
+    """Add up the value of all units that are not withheld: mean, low, high; None without any.
 
-    Units of one model are added draw by draw, so that what they share is counted; units of different models are taken as
-    independent.
+    Units of one model are added draw by draw, so that what they share is counted; units of different models are taken
+    as independent.
     """
     if overview.draws.empty:
         return None
@@ -87,10 +87,8 @@ def show_verdict(overview: Overview) -> None:
         show.verdict("withheld", "No unit's value can be stated.", *without)
         return
     units = words.count(overview.draws.shape[1], "unit")
-    headline = (
-        f"The customers of {units} are worth {words.between(total['mean'], total['low'], total['high'], portfolio.currency)} "
-        f"over the next {portfolio.horizon_months} months."
-    )
+    worth = words.between(total["mean"], total["low"], total["high"], portfolio.currency)
+    headline = f"The customers of {units} are worth {worth} over the next {portfolio.horizon_months} months."
     level = "sound" if levels == {"sound"} and not without else "caution"
     show.verdict(level, headline, *without)
     customers = sum(overview.totals[name]["customers"] for name in overview.draws)
@@ -110,8 +108,8 @@ def show_units(overview: Overview) -> None:
     shown = table[table["value"].notna()].sort_values("value", ascending=False)
     best = shown.iloc[0] if len(shown) else None
     sentence = "No unit's value can be stated." if best is None else (
-        f"{best['label']} holds {best['value'] / shown['value'].sum():.0%} of the value that can be stated; per customer, "
-        f"{shown.sort_values('per_customer').iloc[-1]['label']} is worth most."
+        f"{best['label']} holds {best['value'] / shown['value'].sum():.0%} of the value that can be stated; per "
+        f"customer, {shown.sort_values('per_customer').iloc[-1]['label']} is worth most."
     )  # fmt: skip
     show.prose(show.text(sentence))
     frame = shown.rename(columns={"label": "name", "value": "mean"})[["name", "mean", "low", "high"]]
@@ -126,7 +124,9 @@ def show_units(overview: Overview) -> None:
         "verdict": "Verdict",
     }
     formats = dict.fromkeys([names["value"], "from", "to"], "number:0") | {names["per_customer"]: "number:1"}
-    caption = f"Expected margin with {overview.portfolio.interval:.0%} forecast intervals; withheld units are not drawn."
+    caption = (
+        f"Expected margin with {overview.portfolio.interval:.0%} forecast intervals; withheld units are not drawn."
+    )
     show.figure(ax.figure, sentence, table.rename(columns=names), caption, "units", formats)
 
 
@@ -153,8 +153,9 @@ def tabulate_units(overview: Overview) -> pd.DataFrame:
 
 def show_reasons(overview: Overview) -> None:
     """Show, unit by unit, what limits the trust in its forecast."""
-    lines = [
-        f"- **{show.text(t['label'])}** ({t['verdict']['level']}): {show.text(' '.join(t['verdict']['reasons']) or 'all checks passed.')}"
-        for t in overview.totals.values()
-    ]
+    lines = []
+    for totals in overview.totals.values():
+        verdict = totals["verdict"]
+        reasons = " ".join(verdict["reasons"]) or "All checks passed."
+        lines.append(f"- **{show.text(totals['label'])}** ({verdict['level']}): {show.text(reasons)}")
     show.prose("\n".join(lines))

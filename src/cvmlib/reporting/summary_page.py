@@ -84,11 +84,13 @@ def show_concentration(summary: Summary) -> None:
     top, half = tenths["share"].iloc[0], tenths["share"].iloc[:5].sum()
     sentence = (
         f"The best tenth of the {summary.people} holds {top:.0%} of the expected value, and the better half "
-        f"{half:.0%}. A customer of the best tenth is worth {words.amount(tenths['per_customer'].iloc[0], currency)}, one "
-        f"of the last tenth {words.amount(tenths['per_customer'].iloc[-1], currency)}."
+        f"{half:.0%}. A customer of the best tenth is worth {words.amount(tenths['per_customer'].iloc[0], currency)}, "
+        f"one of the last tenth {words.amount(tenths['per_customer'].iloc[-1], currency)}."
     )
     show.prose(sentence)
-    ax = plots.value_bars(tenths["tenth"], tenths["share"], label="Share of the expected value", of="Tenths of customers, best first")
+    ax = plots.value_bars(
+        tenths["tenth"], tenths["share"], label="Share of the expected value", of="Tenths of customers, best first"
+    )
     names = {
         "tenth": "Tenth",
         "customers": "Customers",
@@ -97,18 +99,25 @@ def show_concentration(summary: Summary) -> None:
         "per_customer": f"Per customer ({currency})",
     }
     formats = {names["value"]: "number:0", "Share": "percent:1", names["per_customer"]: "number:1"}
-    show.figure(ax.figure, sentence, tenths.rename(columns=names), "Expected value by tenth.", "value by tenth", formats)
+    show.figure(
+        ax.figure, sentence, tenths.rename(columns=names), "Expected value by tenth.", "value by tenth", formats
+    )
+
+
+def show_trust(summary: Summary) -> None:
+    """Say, check by check, how far the forecast is to be trusted."""
+    checks = [check["sentence"] for check in summary.totals.get("checks", [])] or summary.totals["verdict"]["reasons"]
+    show.prose("\n".join(f"- {show.text(sentence)}" for sentence in checks))
 
 
 def show_data(summary: Summary) -> None:
     """Say what the numbers rest on, and what the checks of the tables found."""
     checks, totals = summary.checks, summary.totals
     rows = words.listing(f"{count:,} rows of {name}" for name, count in checks.rows.items())
-    problems = len(checks.problems)
-    found = "The checks found nothing to mend." if not problems else (
-        f"The checks found {words.count(problems, 'irregularity', 'irregularities')}; each was treated as stated on the "
-        "customers page."
-    )  # fmt: skip
+    problems = words.count(len(checks.problems), "irregularity", "irregularities")
+    found = f"The checks found {problems}; each was treated as the next page states."
+    if not checks.problems:
+        found = "The checks found nothing to mend."
     show.prose(f"Read: {rows}, until {_date(totals['end_of_observation'])}. {found}")
 
 

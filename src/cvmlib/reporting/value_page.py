@@ -28,7 +28,7 @@ def show_verdict(unit: UnitValue) -> None:
         {
             f"Expected value in {totals['horizon_months']} months": (
                 words.amount(value["mean"], currency),
-                f"{words.amount(value['low'], '')} to {words.amount(value['high'], '')}, {_interval(totals)} forecast interval",
+                f"{_interval(totals)} of outcomes: {words.amount(value['low'], '')} to {words.amount(value['high'], '')}",
             ),
             "Per customer": words.amount(value["mean"] / customers, currency),
             "Expected purchases": f"{totals['purchases']['mean']:,.0f}",
@@ -53,8 +53,8 @@ def describe_purchases(totals: dict) -> str:
     costs = "after returns and costs per purchase" if totals["returned_share"] else "after costs per purchase"
     return (
         f"They will make {words.between(bought['mean'], bought['low'], bought['high'], 'purchases')}. Value is margin "
-        f"({totals['margin']:.0%} of sales) {costs}, discounted at {totals['discount_rate']:.0%} a year; the range holds "
-        f"what will happen with {_interval(totals)} probability, if customers go on as they did. "
+        f"({totals['margin']:.0%} of sales) {costs}, discounted at {totals['discount_rate']:.0%} a year; the range "
+        f"holds what will happen with {_interval(totals)} probability, if customers go on as they did. "
         "Customers yet to be won are not in it."
     )
 
@@ -131,7 +131,7 @@ def show_groups(unit: UnitValue, customers: pd.DataFrame, column: str, title: st
 
 
 def show_best(unit: UnitValue) -> None:
-    """Show the customers of the highest expected value, each with his interval."""
+    """Show the customers of the highest expected value, each with an interval."""
     if _say_withheld(unit):
         return
     currency = unit.totals["currency"]
@@ -170,8 +170,8 @@ def show_silent(unit: UnitValue) -> None:
         show.prose("No customer who bought again has a probability below one half to be alive.")
         return
     show.prose(
-        f"These customers bought for {words.amount(silent['total_value'].sum(), currency)} so far, and have been silent "
-        "for so long that they have more likely left than not."
+        f"These customers bought for {words.amount(silent['total_value'].sum(), currency)} so far, and have been "
+        "silent for so long that they have more likely left than not."
     )
     names = {
         "customer_id": "Customer",
@@ -242,13 +242,13 @@ def show_unknowns(unit: UnitValue) -> None:
     """Say what the forecast does not know."""
     totals = unit.totals
     lines = [
-        "What will be done differently from now on: prices, campaigns, assortment and competitors are taken to go on as "
-        "they were.",
-        "Seasons and common shocks: the forecast spans whole seasons only if its horizon does, and a shock that hits all "
-        "customers at once is not in its range.",
+        "What will be done differently from now on: prices, campaigns, assortment and competitors are taken to go "
+        "on as they were.",
+        "Seasons and common shocks: the forecast spans whole seasons only if its horizon does, and a shock that hits "
+        "all customers at once is not in its range.",
         f"Customers who will come: only those who bought until {_date(totals['end_of_observation'])} are valued.",
         "Whether a silent customer has left: nobody tells a shop. The probability of being alive is inferred from how "
-        "long he has been silent, measured by his own rhythm.",
+        "long they have been silent, measured by their own rhythm.",
     ]
     if totals["returned_share"]:
         lines.append(

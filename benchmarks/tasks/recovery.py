@@ -1,0 +1,89 @@
+"""Forecast demo companies and compare with their truth; prints one line of JSON.
+
+``python -m benchmarks.tasks.recovery WORK SEEDS``
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.measure import ROOT
+from cvmlib.clv import study
+from cvmlib.clv.prepare import prepare_unit
+from cvmlib.portfolio import Portfolio, read_portfolio
+from cvmlib.tables.demo import simulate
+
+UNITS = ("fashion", "boutique", "grocery")
+SMALL = "boutique"
+
+
+def make_company(work: Path, seed: int) -> Portfolio:
+    """Simulate a demo company of its usual size and prepare its non-contractual units."""
+    folder = work / f"seed-{seed}"
+    text = (ROOT / "business_units.toml").read_text(encoding="utf-8")
+    folder.mkdir(parents=True)
+    (folder / "pyproject.toml").touch()
+    (folder / "business_units.toml").write_text(text, encoding="utf-8")
+    portfolio = read_portfolio(folder / "business_units.toml")
+    simulate(folder / "data" / "demo", seed=seed)
+    for unit in UNITS:
+        prepare_unit(portfolio, unit)
+    return portfolio
+
+
+def true_future(portfolio: Portfolio, unit: str) -> pd.DataFrame:
+    """Read each customer's true purchases and value of the next twelve months, the value as the reports define it."""
+    truth = pd.read_parquet(portfolio.folder / "data" / "demo" / "truth" / unit / "customers.parquet")
+    net, discounted = truth["future_value_12m_net"], truth["future_value_12m_net_discounted"]
+    discounting = (discounted.sum() / net.sum()) if net.sum() else 1.0
+    settings = portfolio.units[unit]
+    purchases = truth["future_purchases_12m"]
+    value = discounted * settings.margin - purchases * settings.costs.per_transaction * discounting
+    return pd.DataFrame(
+        {"customer_id": truth["customer"].astype(str), "true_purchases": purchases, "true_value": value}
+    )
+
+
+def score(portfolio: Portfolio, base: study.UnitBase, models: study.Models) -> dict:
+    """Forecast one unit and score it against the truth."""
+    prediction = study.predict_unit(portfolio, base, models)
+    keys = ["frequency", "recency", "T", "monetary_value"]
+    customers = base.customers.select("customer_id", *keys).to_pandas()
+    joined = customers.merge(prediction.rows, on=keys).merge(true_future(portfolio, base.unit.name), on="customer_id")
+    actual = joined["true_purchases"]
+    inside = (actual >= joined["purchases_low"]) & (actual <= joined["purchases_high"])
+    found = {"customers": float(inside.mean()), "mae": float((actual - joined["purchases"]).abs().mean())}
+    for name in ("purchases", "value"):
+        total, truth = prediction.total(name), float(joined[f"true_{name}"].sum())
+        found |= {
+            f"{name}_inside": bool(total["low"] <= truth <= total["high"]),
+            f"{name}_bias": total["mean"] / truth - 1.0,
+            f"{name}_width": (total["high"] - total["low"]) / truth,
+        }
+    return found
+
+
+def run(work: Path, seeds: int) -> list[dict]:
+    """Forecast `seeds` companies; per seed the scores of the fashion units, and of the small one fitted alone."""
+    rows = []
+    for seed in range(1, seeds + 1):
+        portfolio = make_company(work, seed)
+        bases = study.read_bases(portfolio)
+        pooled = study.fit_models(portfolio, bases)
+        alone = study.fit_models(portfolio, {SMALL: bases[SMALL]})
+        row = {"seed": seed, "converged": pooled.passed and alone.passed}
+        row |= {unit: score(portfolio, bases[unit], pooled) for unit in ("fashion", SMALL)}
+        row["alone"] = score(portfolio, bases[SMALL], alone)
+        rows.append(row)
+        print(json.dumps(row), file=sys.stderr, flush=True)
+        shutil.rmtree(portfolio.folder)
+    return rows
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise", under="ignore")
+    print(json.dumps(run(Path(sys.argv[1]), int(sys.argv[2]))))
