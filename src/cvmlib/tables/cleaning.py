@@ -131,10 +131,19 @@ def repeated_rows(table: ir.Table) -> ir.Table:
     return counted.filter(counted.copies > 1)
 
 
-def drop_repeated_rows(table: ir.Table) -> ir.Table:
-    """Keep one of each set of rows that `repeated_rows` finds; the rest of the table is untouched."""
+def drop_repeated_rows(table: ir.Table, supplied: ir.Table) -> ir.Table:
+    """Keep one of each set of repeated rows; the rest of the table is untouched.
+
+    Parameters
+    ----------
+    table : ibis Table
+        The rows to go through.
+    supplied : ibis Table
+        `table`, or the mapped table that it is a part of: looking for copies there spares working out twice which rows
+        are used.
+    """
     key = _row_key(table)
-    repeated = repeated_rows(table)
+    repeated = repeated_rows(supplied).select(key)
     return table.anti_join(repeated, key).union(table.semi_join(repeated, key).distinct())
 
 
@@ -163,7 +172,7 @@ def clean_transactions(table: ir.Table, end_of_observation: datetime.date, *, de
         ``customer_id`` (string), ``date`` (timestamp), ``value`` (money), and the optional columns supplied.
     """
     used = usable_transactions(table, end_of_observation)
-    used = drop_repeated_rows(used) if deduplicate else used
+    used = drop_repeated_rows(used, table) if deduplicate else used
     return used.drop(SOURCE_ROW) if SOURCE_ROW in used.columns else used
 
 

@@ -69,17 +69,16 @@ def connect(portfolio: Portfolio, unit: str | BusinessUnit) -> BaseBackend:
 
 
 def _open(portfolio: Portfolio, source: str) -> BaseBackend:
-    con = (
-        _open_url(source)
-        if "://" in source
-        else ibis.duckdb.connect(
-            temp_directory=str(portfolio.build_dir / "spill"), memory_limit=os.environ.get("CVM_MEMORY", MEMORY)
-        )
-    )
+    con = _open_url(source) if "://" in source else _open_embedded(portfolio.build_dir / "spill")
     if con.name == "duckdb":
         con.raw_sql("SET TimeZone = 'UTC'")
         con.raw_sql("SET autoinstall_known_extensions = false")
     return con
+
+
+def _open_embedded(spill: Path) -> BaseBackend:
+    spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder only
+    return ibis.duckdb.connect(temp_directory=str(spill), memory_limit=os.environ.get("CVM_MEMORY", MEMORY))
 
 
 def _open_url(url: str) -> BaseBackend:
