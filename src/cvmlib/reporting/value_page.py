@@ -24,11 +24,12 @@ def show_verdict(unit: UnitValue) -> None:
     show.verdict(level, describe_value(totals), *reasons, describe_purchases(totals))
     value, customers = totals["value"], totals["customers"]
     currency = totals["currency"]
+    low, high = (words.amount(value[end], "") for end in ("low", "high"))
     show.facts(
         {
             f"Expected value in {totals['horizon_months']} months": (
                 words.amount(value["mean"], currency),
-                f"{_interval(totals)} of outcomes: {words.amount(value['low'], '')} to {words.amount(value['high'], '')}",
+                f"with {_interval(totals)} probability {low} to {high}",
             ),
             "Per customer": words.amount(value["mean"] / customers, currency),
             "Expected purchases": f"{totals['purchases']['mean']:,.0f}",
