@@ -215,7 +215,8 @@ def read_portfolio(path: str | Path) -> Portfolio:
     Parameters
     ----------
     path : str or pathlib.Path
-        A TOML file such as ``business_units.toml``. Text in it may contain ``${VAR}`` or ``${VAR:-default}``, which
+        A TOML file such as ``business_units.toml``; a relative path that does not exist in the current folder is looked
+        for in the folders above it, so that a notebook finds the file of its project. Text in it may contain ``${VAR}`` or ``${VAR:-default}``, which
         are replaced from the environment.
 
     Returns
@@ -228,7 +229,7 @@ def read_portfolio(path: str | Path) -> Portfolio:
     ConfigError
         When the file is missing, is no TOML or UTF-8, or holds mistakes; the message lists all of them.
     """
-    path = Path(path).absolute()
+    path = _find(Path(path))
     raw = _parse(path, _read_text(path))
     mistakes: list[tuple[tuple[str, ...], str]] = []
     raw = _expand(raw, (), mistakes)
@@ -244,6 +245,11 @@ def read_portfolio(path: str | Path) -> Portfolio:
     if mistakes or file is None:
         raise ConfigError(_message(path, mistakes))
     return Portfolio(**dict(file.portfolio), demo=file.demo, units=file.units, path=path)
+
+
+def _find(path: Path) -> Path:
+    folders = [] if path.is_absolute() else [Path.cwd(), *Path.cwd().parents]
+    return next((folder / path for folder in folders if (folder / path).is_file()), path.absolute())
 
 
 def _read_text(path: Path) -> str:
