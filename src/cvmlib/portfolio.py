@@ -216,8 +216,8 @@ def read_portfolio(path: str | Path) -> Portfolio:
     ----------
     path : str or pathlib.Path
         A TOML file such as ``business_units.toml``; a relative path that does not exist in the current folder is looked
-        for in the folders above it, so that a notebook finds the file of its project. Text in it may contain ``${VAR}`` or ``${VAR:-default}``, which
-        are replaced from the environment.
+        for in the folders above it, so that a notebook finds the file of its project. Text in the file may contain
+        ``${VAR}`` or ``${VAR:-default}``, which are replaced from the environment.
 
     Returns
     -------

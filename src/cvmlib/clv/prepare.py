@@ -109,7 +109,8 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     written = [_write_text(folder / "checks.json", report.to_json())]
     report.raise_if_fatal()
     end, time_unit = report.end_of_observation, portfolio.time_unit
-    transactions = clean_transactions(mapped_table(portfolio, unit, "transactions"), end)
+    copies = any(problem.kind == "duplicate_rows" for problem in report.problems)
+    transactions = clean_transactions(mapped_table(portfolio, unit, "transactions"), end, deduplicate=copies)
     purchases = folder / "purchases.parquet"
     write_table(counts.count_purchases(transactions, time_unit), purchases)
     local = ibis.duckdb.connect()
