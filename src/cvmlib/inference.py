@@ -1,6 +1,9 @@
 """The one way to sample, diagnose, save and load a PyMC model."""
 
+import contextlib
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -82,7 +85,7 @@ def sample(model: pm.Model, sampling: Sampling) -> xr.DataTree:
 
 
 def _run_nuts(model: pm.Model, sampling: Sampling, target_accept: float) -> xr.DataTree:
-    with model, pytensor.config.change_flags(numba__fastmath=False):
+    with model, pytensor.config.change_flags(numba__fastmath=False), _silence("pymc"):
         return pm.sample(
             draws=sampling.draws,
             tune=sampling.tune,
@@ -94,6 +97,18 @@ def _run_nuts(model: pm.Model, sampling: Sampling, target_accept: float) -> xr.D
             progressbar=False,
             compute_convergence_checks=False,
         )
+
+
+@contextlib.contextmanager
+def _silence(name: str) -> Iterator[None]:
+    """Keep a logger's running commentary out of notebooks; warnings still show."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def summarise(trace: xr.DataTree, names: list[str]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from cvmlib.clv import results
 from cvmlib.clv.results import UnitValue
 from cvmlib.reporting import show, words
 
+_SPAN = 1e4  # of the value axis, largest over smallest
 _OUTCOMES = {"pass": "passed", "warn": "with reservations", "fail": "failed"}
 
 
@@ -71,7 +72,10 @@ def show_distribution(unit: UnitValue) -> None:
         f"customers are expected to bring less than {words.amount(customers['value'].median(), totals['currency'])}."
     )
     show.prose(sentence)
-    ax = plots.distribution(customers["value"], label="Expected value per customer", unit=totals["currency"])
+    floor = customers["value"].max() / _SPAN
+    ax = plots.distribution(
+        customers["value"].clip(lower=floor), label="Expected value per customer", unit=totals["currency"]
+    )
     table = tenths.rename(
         columns={
             "tenth": "Tenth of customers (1 is best)",
@@ -83,7 +87,8 @@ def show_distribution(unit: UnitValue) -> None:
     )
     formats = {"Share of the value": "percent:1"}
     formats |= {f"Expected value ({totals['currency']})": "number:0", "Per customer": "number:0"}
-    caption = f"Customers by expected value over {totals['horizon_months']} months."
+    least = words.amount(max(floor, 0.0), totals["currency"])
+    caption = f"Customers by expected value over {totals['horizon_months']} months; those worth {least} or less are drawn there."
     show.figure(ax.figure, sentence, table, caption, "value by tenth", formats)
 
 
