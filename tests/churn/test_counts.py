@@ -128,6 +128,18 @@ def test_records_that_begin_late_are_found(subscriptions, counts):
     assert abs(told / truth - 1) < 0.15 < 0.3 < 1 - naive / truth
 
 
+def test_a_minimum_term_is_not_taken_for_missing_records(count_frame):
+    rows = [
+        (f"{month}-{i}", f"{2024 + month // 12}-{1 + month % 12:02d}-03", None, 5.0)
+        for month in range(24)
+        for i in range(20)
+    ]
+    left = [
+        (f"{name}x", start, f"{int(start[:4]) + 1}{start[4:]}", 5.0) for name, start, _, _ in rows if start < "2025-07"
+    ]
+    assert infer_observed_from(count_frame(rows + left)) is None
+
+
 def test_active_cells_hold_all_active_subscriptions(subscriptions, counts):
     cells = active_cells(counts)
     active = subscriptions[subscriptions["end"].isna()]

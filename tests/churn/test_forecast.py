@@ -109,7 +109,7 @@ def test_coverage_of_totals_over_seeds():
     """Forecast intervals of subscriptions and value hold the truth in about nine of ten simulated worlds."""
     hazards = {"a": 0.015 + 0.05 * np.exp(-MONTHS / 8), "b": np.where(MONTHS % 12 == 0, 0.1, 0.01)}
     inside = []
-    for seed in range(24):
+    for seed in range(40):
         future = simulate_counts(40, hazards, {"a": 10.0, "b": 40.0}, END, 42, seed)
         split = END_MONTH - 12
         seen = censor_counts(future, split)

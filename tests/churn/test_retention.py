@@ -61,7 +61,7 @@ def test_a_small_plan_borrows_and_a_large_one_does_not():
 def test_hazards_cover_the_truth_over_seeds():
     hazards = {"a": 0.015 + 0.05 * np.exp(-MONTHS / 8), "b": np.where(MONTHS % 12 == 0, 0.1, 0.01)}
     inside = []
-    for seed in range(12):
+    for seed in range(30):
         posterior = fit_hazard(simulate(hazards, seed=seed), ahead=6, draws=300, seed=seed)
         low, high = np.quantile(posterior.hazard[:, :, 1:40], [0.05, 0.95], axis=0)
         truth = np.stack([hazards[name][1:40] for name in posterior.plans])

@@ -98,7 +98,7 @@ def test_no_holdout_without_leavers_before_the_split():
 def test_group_coverage_over_seeds():
     hazards = {"a": 0.015 + 0.05 * np.exp(-MONTHS / 8), "b": np.full(60, 0.02)}
     coverage = []
-    for seed in range(12):
+    for seed in range(30):
         counts = simulate_counts(40, hazards, {"a": 10.0, "b": 40.0}, END, 42, seed)
         coverage.append(check_holdout(counts, END_MONTH, 12, draws=300, seed=seed).coverage)
     assert 0.8 <= np.mean(coverage) <= 1.0

@@ -23,7 +23,7 @@ GOOD = {"active": 1000, "leavers": 900, "extrapolated": 0.1, "unpriced": 0.0, "h
         ({"leavers": 100}, "caution", "100 leavers only"),
         ({"extrapolated": 0.4}, "caution", "40% of the months forecast lie beyond"),
         ({"unpriced": 0.02}, "caution", "2.0% of the active subscriptions have no positive price"),
-        ({"holdout": None}, "caution", "too short to hold out 12 months"),
+        ({"holdout": None}, "caution", "had come and gone before the last 12 months"),
         ({"holdout": None, "holdout_months": 0}, "caution", "No months are held out"),
         ({"holdout": holdout(0.15, inside=False)}, "withheld", "15.0% more revenue than came"),
         ({"holdout": holdout(-0.03, inside=False)}, "caution", "3.0% less revenue than came"),

@@ -147,9 +147,10 @@ def censor_counts(counts: pd.DataFrame, month: int) -> pd.DataFrame:
 def infer_observed_from(counts: pd.DataFrame, expected: float = 10.0) -> int | None:
     """Month in which the records of leavers begin, when older subscriptions are in the table only if they survived.
 
-    A table exported from a newer system often holds old joining dates but no leaver before some month. If the overall
-    churn rate would have led to at least `expected` leavers before the first recorded one, those subscribers were
-    seen only because they stayed (left truncation), and they enter the life table at that month.
+    A table exported from a newer system often holds old joining dates but no leaver before some month. If the churn
+    rates by tenure seen later would have led to at least `expected` leavers before the first recorded one, those
+    subscribers were seen only because they stayed (left truncation), and they enter the life table at that month. A
+    minimum term, before which nobody leaves at any time, is not mistaken for it.
 
     Parameters
     ----------
@@ -168,12 +169,12 @@ def infer_observed_from(counts: pd.DataFrame, expected: float = 10.0) -> int | N
     if left.empty:
         return None
     first = int(left.min())
-    n, joined = counts["subscriptions"], counts["joined"]
-    lived = counts["tenure"] + 0.5
-    before = (first - joined).clip(lower=0)
-    unseen, seen = (n * np.minimum(before, lived)).sum(), (n * (lived - before).clip(lower=0)).sum()
-    hazard = n[counts["churned"]].sum() / max(seen, 1.0)
-    return first + 1 if hazard * unseen > expected else None
+    _, origin, at_risk, churned = build_cohort_cube(counts)
+    month = origin + np.add.outer(np.arange(at_risk.shape[1]), np.arange(at_risk.shape[2]))
+    later, earlier = month > first, month < first
+    seen, gone = (at_risk * later).sum(axis=(0, 1)), (churned * later).sum(axis=(0, 1))
+    hazard = gone / np.maximum(seen, 1.0)
+    return first + 1 if (at_risk * earlier).sum(axis=(0, 1)) @ hazard > expected else None
 
 
 def build_life_table(counts: pd.DataFrame, by: str | None = None, observed_from: int | None = None) -> pd.DataFrame:

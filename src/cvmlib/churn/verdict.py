@@ -87,8 +87,8 @@ def _no_holdout(evidence: Evidence) -> str:
     if evidence.holdout_months == 0:
         return "No months are held out (holdout_months = 0), so the forecast was never compared with what happened."
     return (
-        f"The history is too short to hold out {evidence.holdout_months} months, so the forecast was never compared "
-        "with what happened."
+        f"Too few subscribers had come and gone before the last {evidence.holdout_months} months to hold these out, so "
+        "the forecast was never compared with what happened."
     )
 
 

@@ -130,9 +130,9 @@ def describe_treatments(data: UnitSubscribers) -> str:
 
 def describe_value(totals: dict) -> str:
     """Say the value of the active subscribers with its interval; only that it is withheld where it is."""
-    verdict, value, months = totals["verdict"], totals["value"], totals["horizon_months"]
-    if verdict["level"] == "withheld":
-        return f"The value of the next {months} months is withheld: {verdict['headline']}"
+    value, months = totals["value"], totals["horizon_months"]
+    if totals["verdict"]["level"] == "withheld":
+        return f"The value of the next {months} months is withheld."
     return (
         f"In the next {months} months the {count(totals['active'], 'active customer')} will bring a margin of "
         f"{between(value['mean'], value['low'], value['high'], totals['currency'])}."
