@@ -17,9 +17,11 @@ from cvmlib.reporting import words
         ((4.61e6, 4.6e6, 4.62e6), "between 4.60 and 4.62 million EUR, most likely 4.61"),
         ((412e3, 380e3, 460e3), "between 380 and 460 thousand EUR, most likely 412"),
         ((8450, 8000, 9100), "between 8,000 and 9,100 EUR, most likely 8,450"),
+        ((51_603, 50_074, 52_969), "between 50,100 and 53,000 EUR, most likely 51,600"),
         ((12.3, 11.5, 13.4), "between 11.5 and 13.4 EUR, most likely 12.3"),
         ((-1e6, -2e6, 3e5), "between −2.0 and 0.3 million EUR, most likely −1.0"),
         ((9, 1, 5), "between 1 and 5 EUR, on average 9"),
+        ((1.5, 1, 100), "between 1 and 100 EUR, most likely 2"),
         ((5, 5, 5), "about 5 EUR"),
         ((0, 0, 0), "about 0 EUR"),
         ((999_600, 990_000, 1_010_000), "between 0.99 and 1.01 million EUR, most likely 1.00"),
@@ -56,7 +58,7 @@ def test_a_mean_never_falls_out_of_its_range_and_ends_stay_apart():
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (4_612_345, "4.61 million EUR"), (8450, "8,450 EUR"), (12.345, "12.3 EUR"), (0, "0 EUR"), (-5, "−5.00 EUR"),
+        (4_612_345, "4.61 million EUR"), (8453, "8,450 EUR"), (12.345, "12.3 EUR"), (0, "0 EUR"), (-5, "−5.00 EUR"),
         (99_999, "100 thousand EUR"), (999_999, "1.00 million EUR"), (1_234_567_890, "1.23 billion EUR"),
         (math.nan, "not known"),
     ],

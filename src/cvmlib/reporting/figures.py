@@ -61,7 +61,8 @@ def figure_html(
     return (
         f'<figure class="cvm cvm-figure" id="{anchor}">'
         f'<div class="cvm-canvas" tabindex="0" role="group" aria-label="Figure">'
-        f'<img src="{source}" width="{width}" height="{height}" alt="{escape.html(alt)}"></div>{captioned}'
+        f'<img src="{source}" width="{width}" height="{height}" style="--width: {width}px" alt="{escape.html(alt)}">'
+        f"</div>{captioned}"
         f'<details><summary>Table of this figure</summary><div class="cvm-scroll" tabindex="0" role="group"'
         f' aria-label="Table of this figure">{grid}</div>'
         f'<p class="cvm-under">{cut}{downloads.csv_link(table, name)}</p></details></figure>'

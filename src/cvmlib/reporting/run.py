@@ -72,7 +72,13 @@ def run_notebook(
             warnings.simplefilter("ignore")
             ipc = _own_sockets()
             notebook = papermill.execute_notebook(
-                str(source), str(copy), dict(parameters), progress_bar=False, cwd=str(folder), config=ipc
+                str(source),
+                str(copy),
+                dict(parameters),
+                progress_bar=False,
+                cwd=str(folder),
+                config=ipc,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # what matters is in the cells
             )
     except PapermillExecutionError as error:
         return _cell_failure(source, copy, error)

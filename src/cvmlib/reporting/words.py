@@ -48,7 +48,7 @@ def amount(value: float, unit: str = "EUR") -> str:
     factor, scale = _scale(abs(value))
     scaled = value / factor
     digits = float(f"{scaled:.3g}")
-    places = max(0, 2 - math.floor(math.log10(abs(digits)))) if digits else 0
+    places = 2 - math.floor(math.log10(abs(digits))) if digits else 0
     number = _plain(scaled, min(places, 2))
     return number + "".join(f" {part}" for part in (scale, unit) if part)
 
@@ -94,14 +94,15 @@ def _scale(largest: float) -> tuple[float, str]:
 
 
 def _places(low: float, high: float) -> int:
-    """Return the decimals that split the width of the range into five steps or more."""
+    """Return the decimals (below zero: tens, hundreds) that split the width of the range into five steps or more."""
     width = high - low
     largest = max(abs(low), abs(high))
     if width <= 1e-6 * largest or not largest:
         width = largest / 10
     if not width:
         return 0
-    return min(max(math.ceil(math.log10(5 / width)), 0), 6)
+    coarsest = min(0, 2 - math.floor(math.log10(largest)))  # three digits of the largest number stay
+    return min(max(math.ceil(math.log10(5 / width)), coarsest), 6)
 
 
 def _trim(numbers: list[str]) -> list[str]:
@@ -112,7 +113,7 @@ def _trim(numbers: list[str]) -> list[str]:
 
 
 def _plain(number: float, places: int) -> str:
-    text = f"{number:,.{places}f}"
+    text = f"{round(number, places):,.{max(places, 0)}f}"
     if float(text.replace(",", "")) == 0:
         text = text.replace("-", "")
     return text.replace("-", "−")
