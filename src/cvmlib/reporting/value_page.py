@@ -88,7 +88,9 @@ def show_distribution(unit: UnitValue) -> None:
     formats = {"Share of the value": "percent:1"}
     formats |= {f"Expected value ({totals['currency']})": "number:0", "Per customer": "number:0"}
     least = words.amount(max(floor, 0.0), totals["currency"])
-    caption = f"Customers by expected value over {totals['horizon_months']} months; those worth {least} or less are drawn there."
+    caption = (
+        f"Customers by expected value over {totals['horizon_months']} months; the first bar holds all below {least}."
+    )
     show.figure(ax.figure, sentence, table, caption, "value by tenth", formats)
 
 
