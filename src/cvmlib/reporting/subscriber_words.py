@@ -12,6 +12,7 @@ from cvmlib.churn.months import month_label
 from cvmlib.churn.prepare import UnitSubscribers
 from cvmlib.reporting.words import amount, between, count, day, percent
 
+WITHHELD = "Who is worth what is withheld with the value; the reasons are at the top of the page."
 YEAR = 12
 FEW = 100
 """Active subscriptions below which shares are called unsteady."""
@@ -32,11 +33,15 @@ def describe_base(base: dict, label: str) -> str:
 
 def describe_turnover(base: dict, data: UnitSubscribers, currency: str) -> list[str]:
     """Say what came, went and is paid, and what the records leave open."""
-    sentences = [
+    turnover = (
         f"In the last twelve months {count(base['joined'], 'subscription')} began and "
-        f"{count(base['left'], 'subscription')} ended: {percent(base['churn_rate'], 1)} of the active leave per month.",
-        f"They pay {amount(base['revenue'], currency)} per month, {amount(base['price'], currency)} each.",
-    ]
+        f"{count(base['left'], 'subscription')} ended"
+    )
+    known = base["churn_rate"] == base["churn_rate"]
+    sentences = [turnover + (f": {percent(base['churn_rate'], 1)} of the active leave per month." if known else ".")]
+    if base["active"]:
+        paid, each = (amount(base[key], currency) for key in ("revenue", "price"))
+        sentences.append(f"They pay {paid} per month, {each} each.")
     if data.observed_from is not None:
         sentences.append(
             f"Leavers are on record from {_month(month_label(data.observed_from))} only: older subscriptions are in "
