@@ -173,7 +173,7 @@ class BGNBDLogLikelihood(Op):
         value, gradient = _compiled(*inputs)
         output_storage[0][0], output_storage[1][0] = np.asarray(value), gradient
 
-    def infer_shape(self, fgraph: object, node: Apply, shapes: list) -> list:
+    def infer_shape(self, node: Apply, shapes: list) -> list:
         """Shapes of both outputs."""
         return [(), (4, shapes[0][0])]
 
