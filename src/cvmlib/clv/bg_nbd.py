@@ -112,7 +112,7 @@ def expected_time_alive(
 
 def _integrate(power: float, horizon: float, discount: float, shape: Array, rate: Array, a: Array, c: Array) -> Array:
     arrays = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (shape, rate, a, c)))
-    flat = [np.ascontiguousarray(v).ravel() for v in arrays]
+    flat = [v.flatten() for v in arrays]
     return _integrated_survival(power, float(horizon), float(discount), *flat).reshape(arrays[0].shape)
 
 
@@ -126,14 +126,15 @@ def _integrated_survival(
     """Integrate ``E[lambda^power exp(-lambda p s - discount s)] / E[lambda^power]`` over s in (0, horizon).
 
     ``lambda`` ~ Gamma(shape, rate), ``p`` ~ Beta(a, c - a), so the integrand is
-    ``2F1(shape + power, a; c; -s / rate) exp(-discount s)``. The panels double in length from ``rate`` on, so that the
-    scale on which it changes is resolved.
+    ``2F1(shape + power, a; c; -s / rate) exp(-discount s)``. The panels double in length, from the shortest of
+    ``rate``, the inverse of the initial decay and that of the discount on, so that every scale of it is resolved.
     """
     result = np.zeros(shape.size)
     for i in range(shape.size):
         start, total = 0.0, 0.0
+        scale = rate[i] / max(1.0, (shape[i] + power) * a[i] / c[i], discount * rate[i])
         while start < horizon:
-            stop = min(horizon, start + rate[i] + start)
+            stop = min(horizon, start + scale + start)
             half = 0.5 * (stop - start)
             for k in range(_NODES.size):
                 s = start + half * (1.0 + _NODES[k])
