@@ -4,10 +4,13 @@ Given that a customer made x repeat purchases, the last at t_x, a Poisson proces
 with equal probability, whatever his rate. The gaps between purchases, counted in whole periods, are then a uniform
 composition of t_x into x parts, so the expected sum of their squares is known exactly, with no parameter to estimate.
 Purchases by rhythm have more equal gaps. Gaps of an Erlang-k process are Dirichlet(k) shares of t_x (k = 1 is
-Poisson, larger k is more regular), which in whole periods is Dirichlet-multinomial; k is estimated by equating the
-observed sum of squares to its expectation.
+Poisson, larger k is more regular), which in whole periods is about Dirichlet-multinomial; k is estimated by equating
+the observed sum of squares to its expectation. That is exact for a Poisson process and unbiased to k = 2 or so. Farther
+off it errs, on the right side of one: 4 reads as about 4.3 with a purchase a month and 5.6 with one a week, and 0.3 as
+about 0.4, because purchases that cluster within a period are one.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 
@@ -22,6 +25,7 @@ from cvmlib.clv.counts import SECONDS, last_period
 
 Array = npt.NDArray[np.float64]
 _BOUNDS = (0.02, 200.0)
+_NORMAL_95 = 1.645
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,9 @@ def expected_squares(k: float, frequency: Array, recency: Array) -> Array:
 def estimate_regularity(gaps: pd.DataFrame) -> Regularity | None:
     """Estimate k from the table of `count_gaps`; None with fewer than 20 customers who bought three times or more.
 
-    Customers are weighted as is best for a Poisson process, and the interval comes from the scatter between them.
+    Customers are weighted as is best for a Poisson process. The interval holds every k whose expectation the sum of
+    squares does not leave by more than 1.645 standard errors, from the scatter between customers, so that gaps more
+    equal than any k makes them have their interval at the upper bound.
     """
     used = gaps[gaps["recency"] > gaps["frequency"]]
     if used["customers"].sum() < 20:
@@ -99,20 +105,21 @@ def estimate_regularity(gaps: pd.DataFrame) -> Regularity | None:
     share, share2 = used["squares"].to_numpy() / n**2, used["squares_squared"].to_numpy() / n**4
     weight = (x + 2.0) * (x + 3.0)
 
-    def excess(log_k: float) -> float:
-        return float(weight @ (share - customers * expected_squares(np.exp(log_k), x, n) / n**2))
+    def distance(log_k: float) -> float:
+        """Sum of squares less its expectation, in standard errors; it rises with k, as the expectation falls."""
+        mean = expected_squares(np.exp(log_k), x, n) / n**2
+        variance = weight**2 @ (share2 - 2.0 * mean * share + customers * mean**2)
+        return float(weight @ (share - customers * mean) / np.sqrt(max(variance, 1e-300)))
 
+    low, k, high = (float(np.exp(_cross(distance, level))) for level in (-_NORMAL_95, 0.0, _NORMAL_95))
+    return Regularity(k, low, high, int(customers.sum()))
+
+
+def _cross(distance: Callable[[float], float], level: float) -> float:
+    """Where a rising function of log k reaches a level; the nearer bound where it does not."""
     lowest, highest = np.log(_BOUNDS)
-    # The expectation falls as k grows, so the excess rises; without a root the nearer bound is the estimate.
-    if excess(lowest) >= 0:
-        log_k = lowest
-    elif excess(highest) <= 0:
-        log_k = highest
-    else:
-        log_k = optimize.brentq(excess, lowest, highest)
-    mean = expected_squares(np.exp(log_k), x, n) / n**2
-    variance = float(weight**2 @ (share2 - 2.0 * mean * share + customers * mean**2))
-    slope = (excess(log_k + 1e-4) - excess(log_k - 1e-4)) / 2e-4
-    half = 1.645 * np.sqrt(max(variance, 0.0)) / max(abs(slope), 1e-12)
-    low, high = np.exp(np.clip([log_k - half, log_k + half], lowest, highest))
-    return Regularity(float(np.exp(log_k)), float(low), float(high), int(customers.sum()))
+    if distance(lowest) >= level:
+        return lowest
+    if distance(highest) <= level:
+        return highest
+    return optimize.brentq(lambda log_k: distance(log_k) - level, lowest, highest)
