@@ -115,6 +115,7 @@ def predict(
     Prediction
     """
     rng = np.random.default_rng(seed)
+    rows = rows.reset_index(drop=True)
     draws = len(purchase.r)
     purchases, value = np.zeros(draws), np.zeros(draws)
     parts = []
@@ -128,14 +129,24 @@ def predict(
         purchases += simulated.total_purchases
         value += simulated.total_value
         parts.append(part)
-    return Prediction(pd.concat(parts).drop(columns=["discounting", "service"]), purchases, value, terms.interval)
+    predicted = pd.concat(parts).drop(columns=["discounting", "service"])
+    predicted = predicted[~predicted.index.duplicated()].assign(customers=rows["customers"])
+    return Prediction(predicted, purchases, value, terms.interval)
 
 
 def _chunks(rows: pd.DataFrame, draws: int) -> Iterator[pd.DataFrame]:
-    """Split rows so that a chunk holds at most `_CELLS` simulated customers times draws (or is a single row)."""
-    budget = max(_CELLS // draws, 1)
-    labels = (rows["customers"].cumsum() - 1) // budget
-    for _, chunk in rows.groupby(labels.to_numpy(), sort=True):
+    """Split rows so that a chunk holds at most `_CELLS` simulated customers times draws.
+
+    A row of more customers than fit comes in several pieces, each under the index of the row.
+    """
+    most = max(_CELLS // draws // 2, 1)  # of a piece, so that a chunk of several pieces ends before twice as many
+    customers = rows["customers"].to_numpy(dtype=np.int64)
+    pieces = -(-customers // most)
+    of_row = np.repeat(np.arange(len(rows)), pieces)
+    before = (np.arange(len(of_row)) - np.repeat(pieces.cumsum() - pieces, pieces)) * most
+    split = rows.iloc[of_row].assign(customers=np.minimum(customers[of_row] - before, most))
+    labels = (split["customers"].cumsum() - 1) // most
+    for _, chunk in split.groupby(labels.to_numpy(), sort=True):
         yield chunk
 
 
