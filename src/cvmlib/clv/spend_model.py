@@ -108,19 +108,24 @@ def fit(counts: pd.DataFrame, sampling: inference.Sampling) -> SpendFit:
         Lengths and seed.
     """
     kept = counts[(counts["frequency"] > 0) & (counts["monetary_value"] > 0)]
-    spread = np.log(kept["monetary_value"]).groupby(kept["unit"]).std().fillna(0.0)
-    constant = {
-        str(unit): float(kept.loc[kept["unit"] == unit, "monetary_value"].mean())
-        for unit in spread.index[spread < LEAST_VARIATION]
-    }
+    constant = _find_constant(kept)
     units = sorted({str(u) for u in counts["unit"]})
     modelled = [u for u in units if u not in constant]
     if not modelled:
         return SpendFit(None, tuple(units), constant, None)
+    kept = kept[kept["unit"].isin(modelled)]
     if len(kept) == 0:
         raise UnfitModelError(
-            f"No customer of {', '.join(units)} has a repeat purchase of a value above zero, so spend cannot be "
+            f"No customer of {', '.join(modelled)} has a repeat purchase of a value above zero, so spend cannot be "
             "modelled. Check the mapping of the value column."
         )
-    trace = inference.sample(build_model(kept[kept["unit"].isin(modelled)], modelled), sampling)
+    trace = inference.sample(build_model(kept, modelled), sampling)
     return SpendFit(trace, tuple(units), constant, inference.diagnose(trace, NAMES))
+
+
+def _find_constant(kept: pd.DataFrame) -> dict[str, float]:
+    """Units of one price, with the price; a single customer says nothing about how prices vary."""
+    groups = kept.assign(log=np.log(kept["monetary_value"])).groupby("unit")
+    spread = groups["log"].std().fillna(0.0)
+    one_price = (spread < LEAST_VARIATION) & (groups["customers"].sum() > 1)
+    return {str(unit): float(price) for unit, price in groups["monetary_value"].mean()[one_price].items()}

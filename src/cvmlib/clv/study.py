@@ -97,10 +97,11 @@ def predict_unit(
         interval=portfolio.interval,
     )
     name = base.unit.name
+    purchase = models.purchase.draws(name)
     return value.predict(
         rows,
-        models.purchase.draws(name),
-        models.spend.draws(name),
+        purchase,
+        models.spend.draws(name, len(purchase.r)),
         terms,
         seed=portfolio.seed + (_SEED_HOLDOUT if calibration else _SEED_FORECAST),
     )
