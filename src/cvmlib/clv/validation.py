@@ -206,7 +206,7 @@ def track(
         ``day``, ``mean``, ``low``, ``high`` (90% interval of the expectation).
     """
     ages = np.clip(days[:, None] - starts[None, :], 0.0, None)
-    grid = np.linspace(0.0, ages.max(), 61)
+    grid = ages.max() * np.linspace(0.0, 1.0, 61) ** 2  # finer where the curve bends: at young ages
     weights = customers["customers"].to_numpy(dtype=float)
     paths = np.empty((len(draws.r), len(days)))
     for i, parameters in enumerate(zip(draws.r, draws.alpha, draws.a, draws.b, strict=True)):
@@ -248,15 +248,19 @@ def _check_timing(regularity: Regularity | None) -> Check:
 
 
 def _check_holdout(holdout: Holdout | None) -> list[Check]:
-    if holdout is None or holdout.actual == 0:
+    if holdout is None:
         return [
             Check("holdout", "warn", "The history is too short to hold out a part of it, so the forecast is untested.")
         ]
     total = (
-        f"forecast {holdout.mean:,.0f} purchases in the holdout (90% interval {holdout.low:,.0f} to "
-        f"{holdout.high:,.0f}); {holdout.actual:,.0f} happened, so the forecast was {abs(holdout.bias):.0%} too "
-        f"{'high' if holdout.bias > 0 else 'low'}"
-    ).replace("90%", f"{holdout.interval:.0%}")
+        f"forecast {holdout.mean:,.0f} purchases in the holdout ({holdout.interval:.0%} interval {holdout.low:,.0f} to "
+        f"{holdout.high:,.0f}); "
+    )
+    if holdout.actual:
+        total += f"{holdout.actual:,.0f} happened, so the forecast was {abs(holdout.bias):.0%} too "
+        total += "high" if holdout.bias > 0 else "low"
+    else:
+        total += "none happened"
     if holdout.inside:
         first = Check("holdout total", "pass", f"The model {total}, within its interval.")
     elif abs(holdout.bias) <= BIAS_LIMIT:
@@ -284,6 +288,6 @@ def _check_repeat_buyers(count: int) -> Check:
 
 
 def _correlation(actual: np.ndarray, mean: np.ndarray, weights: np.ndarray) -> float:
-    covariance = np.cov(actual, mean, aweights=weights)
+    covariance = np.cov(actual, mean, aweights=weights, ddof=0)
     scale = np.sqrt(covariance[0, 0] * covariance[1, 1])
     return float(covariance[0, 1] / scale) if scale > 0 else float("nan")
