@@ -16,7 +16,7 @@ import xarray as xr
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400
-CAREFUL = 0.97
+CAREFUL = 0.95
 """Step-size target of the second attempt, when transitions diverged in the first."""
 
 
@@ -127,6 +127,8 @@ def diagnose(trace: xr.DataTree, names: list[str]) -> Diagnostics:
         Variables the forecasts rest on.
     """
     table = az.summary(trace, var_names=names, kind="diagnostics", round_to="none")
+    # What cannot be computed (a single chain, a handful of draws, a draw that is not a number) has not converged.
+    table = table.fillna({"r_hat": np.inf, "ess_bulk": 0.0, "ess_tail": 0.0})
     return Diagnostics(
         r_hat=float(table["r_hat"].max()),
         ess_bulk=float(table["ess_bulk"].min()),
