@@ -94,6 +94,8 @@ class BusinessUnit(_Record):
         Tables by contract name.
     source : str, optional
         Folder or Ibis connection URL that replaces the portfolio's for this unit.
+    pool : str, optional
+        Name of the group of units that borrow strength from each other; units without one form a group together.
     """
 
     name: str
@@ -103,6 +105,7 @@ class BusinessUnit(_Record):
     costs: Costs = Costs()
     tables: dict[str, TableSource]
     source: Text | None = None
+    pool: str = ""
 
 
 class Sampling(_Record):

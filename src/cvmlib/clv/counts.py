@@ -181,4 +181,4 @@ def _exact(total: ir.FloatingValue) -> ir.FloatingValue:
 
 
 def _days_between(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.FloatingValue:
-    return (later.epoch_seconds() - earlier.epoch_seconds()) / float(DAY)
+    return (later.epoch_seconds() - earlier.epoch_seconds()).cast("float64") / DAY

@@ -24,11 +24,11 @@ _LINKS = {
 }
 
 
-def sample_prior(mean: float, sd: float, spread: float, spread_sd: float, seed: int = 0) -> np.ndarray:
+def sample_prior(prior: purchase_model.Prior, seed: int = 0) -> np.ndarray:
     """Draw a unit's parameter, on its link scale, from the hierarchical prior: shape (20000,)."""
     rng = np.random.default_rng(seed)
-    centre = rng.normal(mean, sd, _PRIOR_DRAWS)
-    between = np.exp(rng.normal(np.log(spread), spread_sd, _PRIOR_DRAWS))
+    centre = rng.normal(prior.mean, prior.sd, _PRIOR_DRAWS)
+    between = np.exp(rng.normal(np.log(prior.spread), prior.spread_sd, _PRIOR_DRAWS))
     return rng.normal(centre, between)
 
 
@@ -40,13 +40,13 @@ def compare_priors(models: Models) -> pd.DataFrame:
     DataFrame
         ``parameter``, ``name`` (unit or "prior"), ``mean`` (median), ``low``, ``high``.
     """
-    priors = {name: rest for name, *rest in (*purchase_model.PRIORS, *spend_model.PRIORS)}
+    priors = {prior.name: prior for prior in (*purchase_model.PRIORS, *spend_model.PRIORS)}
     rows = []
     for parameter, (prior, inverse, label) in _LINKS.items():
         trace = models.spend.trace if parameter in spend_model.NAMES else models.purchase.trace
         if trace is None:
             continue
-        rows.append({"parameter": label, "name": "prior"} | _quantiles(inverse(sample_prior(*priors[prior]))))
+        rows.append({"parameter": label, "name": "prior"} | _quantiles(inverse(sample_prior(priors[prior]))))
         values = trace["posterior"][parameter]
         for unit in values["unit"].to_numpy():
             rows.append({"parameter": label, "name": str(unit)} | _quantiles(values.sel(unit=unit).to_numpy().ravel()))

@@ -6,6 +6,7 @@ of the portfolio before a prior sees it, so that a forecast does not depend on t
 one, without which the mean spend of a customer would be infinite.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +17,16 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from cvmlib import inference
-from cvmlib.clv.purchase_model import pooled
+from cvmlib.clv.purchase_model import Prior, pool_coordinates, pooled
 from cvmlib.errors import UnfitModelError
 
 NAMES = ["mean_spend", "p", "q"]
 
-#: Priors on the log scales, as in the purchase model: (name, mean, sd, median and log-sd of the spread between units).
+#: Priors on the log scales, as in the purchase model.
 PRIORS = (
-    ("log_mean_spend", 0.0, 2.0, 0.5, 0.5),
-    ("log_p", 1.0, 1.0, 0.3, 0.35),
-    ("log_q_less_one", 1.0, 1.0, 0.3, 0.35),
+    Prior("log_mean_spend", 0.0, 2.0, 0.5),
+    Prior("log_p", 1.0, 1.0, 0.2, centring=0.5),
+    Prior("log_q_less_one", 1.0, 1.0, 0.2),
 )
 
 #: A unit whose spend varies less than this (standard deviation of log spend) has one price, not a distribution.
@@ -64,7 +65,7 @@ class SpendFit:
         return Draws(p, q, mean * (q - 1.0) / p)
 
 
-def build_model(counts: pd.DataFrame, units: list[str]) -> pm.Model:
+def build_model(counts: pd.DataFrame, units: list[str], pools: Mapping[str, str] | None = None) -> pm.Model:
     """Build the hierarchical Gamma-Gamma.
 
     Parameters
@@ -73,6 +74,8 @@ def build_model(counts: pd.DataFrame, units: list[str]) -> pm.Model:
         ``unit``, ``frequency`` (at least one), ``monetary_value`` (above zero), ``customers``.
     units : list of str
         Units to have parameters; one without a row gets what the others tell of it.
+    pools : mapping of str to str, optional
+        Pool of each unit; one pool for all by default.
     """
     codes = pd.Index(units).get_indexer(counts["unit"])
     x = counts["frequency"].to_numpy(dtype=float)
@@ -84,8 +87,8 @@ def build_model(counts: pd.DataFrame, units: list[str]) -> pm.Model:
     sums = sums.reindex(range(len(units)), fill_value=0.0)
     pairs = pd.DataFrame({"unit": codes, "x": x, "n": n}).groupby(["unit", "x"])["n"].sum().reset_index()
     g, fx, fn = pairs["unit"].to_numpy(), pairs["x"].to_numpy(), pairs["n"].to_numpy()
-    with pm.Model(coords={"unit": units}) as model:
-        log_mean, log_p, log_q = (pooled(*prior) for prior in PRIORS)
+    with pm.Model(coords=pool_coordinates(units, pools)) as model:
+        log_mean, log_p, log_q = (pooled(prior, pools) for prior in PRIORS)
         pm.Deterministic("mean_spend", pt.exp(log_mean) * scale, dims="unit")
         p = pm.Deterministic("p", pt.exp(log_p), dims="unit")
         q = pm.Deterministic("q", 1.0 + pt.exp(log_q), dims="unit")
@@ -97,7 +100,7 @@ def build_model(counts: pd.DataFrame, units: list[str]) -> pm.Model:
     return model
 
 
-def fit(counts: pd.DataFrame, sampling: inference.Sampling) -> SpendFit:
+def fit(counts: pd.DataFrame, sampling: inference.Sampling, pools: Mapping[str, str] | None = None) -> SpendFit:
     """Fit the hierarchical Gamma-Gamma on customers with at least one repeat purchase of some value.
 
     Parameters
@@ -106,6 +109,8 @@ def fit(counts: pd.DataFrame, sampling: inference.Sampling) -> SpendFit:
         ``unit``, ``frequency``, ``monetary_value``, ``customers``; rows without repeat purchases or money are left out.
     sampling : Sampling
         Lengths and seed.
+    pools : mapping of str to str, optional
+        Pool of each unit; one pool for all by default.
     """
     kept = counts[(counts["frequency"] > 0) & (counts["monetary_value"] > 0)]
     constant = _find_constant(kept)
@@ -119,7 +124,7 @@ def fit(counts: pd.DataFrame, sampling: inference.Sampling) -> SpendFit:
             f"No customer of {', '.join(modelled)} has a repeat purchase of a value above zero, so spend cannot be "
             "modelled. Check the mapping of the value column."
         )
-    trace = inference.sample(build_model(kept, modelled), sampling)
+    trace = inference.sample(build_model(kept, modelled, pools), sampling)
     return SpendFit(trace, tuple(units), constant, inference.diagnose(trace, NAMES))
 
 

@@ -77,7 +77,8 @@ def fit_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], *, calibrati
     sampling = inference.Sampling(settings.draws, settings.tune, settings.chains, portfolio.seed)
     rows = pd.concat([base.count_rows(calibration=calibration) for base in used], ignore_index=True)
     spend = pd.concat([base.count_rows(calibration=calibration, spend=True) for base in used], ignore_index=True)
-    return Models(purchase_model.fit(rows, sampling), spend_model.fit(spend, sampling))
+    pools = {base.unit.name: base.unit.pool for base in used}
+    return Models(purchase_model.fit(rows, sampling, pools), spend_model.fit(spend, sampling, pools))
 
 
 def predict_unit(
