@@ -56,7 +56,7 @@ def test_a_sound_forecast_gives_no_reasons():
         "repeat buyers",
     ]
     sentences = [check.sentence for check in found.checks]
-    assert "The sampler converged: largest R-hat 1.003 (rate[shop])" in sentences[0]
+    assert "the sampler converged: largest R-hat 1.003 (rate[shop])" in sentences[0]
     assert "Erlang shape of 1.02 (90% interval 0.95 to 1.10)" in sentences[2]
     assert sentences[3] == (
         "The model forecast 1,020 purchases in the holdout (90% interval 940 to 1,110); 1,000 happened, so the "
@@ -76,7 +76,7 @@ def test_a_sound_forecast_gives_no_reasons():
         (
             {"spend": Diagnostics(1.0, 399, 900, 0, "p[shop]")},
             "withheld",
-            "The spend model: The sampler did not converge",
+            "The spend model: the sampler did not converge",
         ),
         ({"purchase": Diagnostics(1.0, 900, 900, 1, "rate[shop]")}, "withheld", "1 divergent"),
         ({"spend": None}, "sound", ""),

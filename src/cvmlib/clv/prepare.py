@@ -112,7 +112,7 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     copies = any(problem.kind == "duplicate_rows" for problem in report.problems)
     transactions = clean_transactions(mapped_table(portfolio, unit, "transactions"), end, deduplicate=copies)
     purchases = folder / "purchases.parquet"
-    write_table(counts.count_purchases(transactions, time_unit), purchases)
+    write_table(counts.count_purchases(transactions, time_unit).order_by("customer_id", "period"), purchases)
     local = ibis.duckdb.connect()
     log = local.read_parquet(purchases)
     customers = counts.count_customers(log, end, time_unit=time_unit)

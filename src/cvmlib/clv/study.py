@@ -5,7 +5,7 @@ whole history (to forecast). What is saved is all that the report notebooks read
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,15 @@ class Models:
         return self.purchase.diagnostics.passed and (self.spend.diagnostics is None or self.spend.diagnostics.passed)
 
 
-def read_bases(portfolio: Portfolio) -> dict[str, UnitBase]:
-    """Load every prepared non-contractual unit of the portfolio, by name.
+def read_bases(portfolio: Portfolio, units: Sequence[str] | None = None) -> dict[str, UnitBase]:
+    """Load the prepared non-contractual units whose checks allow a value, by name.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The portfolio.
+    units : sequence of str, optional
+        The units to load; by default all that are prepared.
 
     Raises
     ------
@@ -45,6 +52,7 @@ def read_bases(portfolio: Portfolio) -> dict[str, UnitBase]:
         No unit is prepared.
     """
     names = [name for name, unit in portfolio.units.items() if unit.setting == "noncontractual"]
+    names = names if units is None else [name for name in names if name in units]
     found = {
         name: load_unit(portfolio, name) for name in names if (unit_folder(portfolio, name) / "base.json").exists()
     }

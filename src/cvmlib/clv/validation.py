@@ -218,7 +218,8 @@ def track(
 
 def _check_convergence(name: str, diagnostics: Diagnostics) -> Check:
     sentence = diagnostics.sentence()
-    return Check(f"convergence of the {name}", "pass" if diagnostics.passed else "fail", f"The {name}: {sentence}")
+    told = f"The {name}: {sentence[0].lower()}{sentence[1:]}"
+    return Check(f"convergence of the {name}", "pass" if diagnostics.passed else "fail", told)
 
 
 def _check_timing(regularity: Regularity | None) -> Check:

@@ -79,7 +79,9 @@ def headline(context: Context, totals: Mapping[str, Mapping]) -> tuple[str, str]
     withheld = [labels[name] for name, t in totals.items() if t.get("verdict", {}).get("level") == "withheld"]
     if not sound:
         return "", _without(withheld)
-    whole = _read_json(context.portfolio.build_dir / "portfolio.json").get("value")
+    together = context.outcomes.get("portfolio")
+    fresh = together is not None and together.good
+    whole = _read_json(context.portfolio.build_dir / "portfolio.json").get("value") if fresh else None
     added = {end: sum(t["value"][end] for t in sound.values()) for end in ("mean", "low", "high")}
     value, (name, first) = whole or added, next(iter(sound.items()))
     customers = words.count(sum(t["customers"] for t in sound.values()), "customer")

@@ -1,6 +1,7 @@
 """The parts of the portfolio page: all units side by side, and what they are worth together."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +42,15 @@ class Overview:
         return [unit.label for name, unit in self.portfolio.units.items() if name not in self.totals]
 
 
-def load_overview(portfolio: Portfolio) -> Overview:
+def load_overview(portfolio: Portfolio, units: Sequence[str] | None = None) -> Overview:
     """Load the results of every unit that has some.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The portfolio.
+    units : sequence of str, optional
+        The units whose results are up to date; by default all.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def load_overview(portfolio: Portfolio) -> Overview:
     totals, draws = {}, {}
     for name in portfolio.units:
         folder = portfolio.build_dir / "units" / name
-        if not (folder / "totals.json").is_file():
+        if not (folder / "totals.json").is_file() or (units is not None and name not in units):
             continue
         totals[name] = json.loads((folder / "totals.json").read_text(encoding="utf-8"))
         if totals[name]["verdict"]["level"] != "withheld":
@@ -74,7 +82,17 @@ def sum_units(overview: Overview) -> dict[str, float] | None:
     total = overview.draws.sum(axis=1)
     interval = overview.portfolio.interval
     low, high = np.quantile(total, [(1 - interval) / 2, (1 + interval) / 2])
-    return {"mean": sum(overview.totals[name]["value"]["mean"] for name in overview.draws), "low": low, "high": high}
+    return {
+        "mean": sum(overview.totals[name]["value"]["mean"] for name in overview.draws),
+        "low": float(low),
+        "high": float(high),
+    }
+
+
+def save_total(overview: Overview) -> None:
+    """Save the value of all units together where the index of the reports reads it: ``portfolio.json``."""
+    path = overview.portfolio.build_dir / "portfolio.json"
+    path.write_text(json.dumps({"value": sum_units(overview)}, indent=1) + "\n", encoding="utf-8")
 
 
 def show_verdict(overview: Overview) -> None:
