@@ -1,4 +1,7 @@
-"""Turn FOLDER/transactions.parquet into a count table, the way a report does; prints what was counted."""
+"""Turn FOLDER/transactions.parquet into a count table, and print what was counted.
+
+As `cvmlib.clv.prepare.prepare_unit` does it for a log in which the checks found no copies of rows.
+"""
 
 import json
 import sys
@@ -13,7 +16,7 @@ from cvmlib.tables.sources import mapped_table
 
 portfolio = read_portfolio(Path(sys.argv[1]) / "portfolio.toml")
 log = mapped_table(portfolio, "shop", "transactions")
-purchases = count_purchases(clean_transactions(log, portfolio.end_of_observation))
+purchases = count_purchases(clean_transactions(log, portfolio.end_of_observation, deduplicate=False))
 customers = count_customers(purchases, portfolio.end_of_observation)
 rows = count_rows(customers).to_pandas()
 print(

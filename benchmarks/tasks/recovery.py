@@ -56,7 +56,12 @@ def score(portfolio: Portfolio, base: study.UnitBase, models: study.Models) -> d
     joined = customers.merge(prediction.rows, on=keys).merge(true_future(portfolio, base.unit.name), on="customer_id")
     actual = joined["true_purchases"]
     inside = (actual >= joined["purchases_low"]) & (actual <= joined["purchases_high"])
-    found = {"customers": float(inside.mean()), "mae": float((actual - joined["purchases"]).abs().mean())}
+    error = actual - joined["purchases"]
+    found = {
+        "customers": float(inside.mean()),
+        "mae": float(error.abs().mean()),
+        "rmse": float((error**2).mean() ** 0.5),
+    }
     for name in ("purchases", "value"):
         total, truth = prediction.total(name), float(joined[f"true_{name}"].sum())
         found |= {

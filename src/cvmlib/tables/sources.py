@@ -22,7 +22,7 @@ from cvmlib.tables.files import find_delimiter, find_fault, hash_file
 from cvmlib.tables.mapping import Mapping, first_line, map_table
 from cvmlib.tables.problems import Problem
 
-MEMORY = "1500MB"
+MEMORY = "1GB"
 """What embedded DuckDB may hold in memory before it spills to the build folder; CVM_MEMORY replaces it."""
 
 _connections: dict[str, BaseBackend] = {}
