@@ -76,7 +76,7 @@ def test_a_sound_forecast_gives_no_reasons():
         (
             {"spend": Diagnostics(1.0, 399, 900, 0, "p[shop]")},
             "withheld",
-            "The spend model: the sampler did not converge",
+            "The spend model could not be computed reliably, so its numbers are not to be used: the sampler did not",
         ),
         ({"purchase": Diagnostics(1.0, 900, 900, 1, "rate[shop]")}, "withheld", "1 divergent"),
         ({"spend": None}, "sound", ""),

@@ -218,8 +218,15 @@ def track(
 
 def _check_convergence(name: str, diagnostics: Diagnostics) -> Check:
     sentence = diagnostics.sentence()
-    told = f"The {name}: {sentence[0].lower()}{sentence[1:]}"
-    return Check(f"convergence of the {name}", "pass" if diagnostics.passed else "fail", told)
+    told = f"{sentence[0].lower()}{sentence[1:]}"
+    if diagnostics.passed:
+        figures = told.rstrip(".")
+        return Check(f"convergence of the {name}", "pass", f"The {name} could be computed reliably ({figures}).")
+    return Check(
+        f"convergence of the {name}",
+        "fail",
+        f"The {name} could not be computed reliably, so its numbers are not to be used: {told}",
+    )
 
 
 def _check_timing(regularity: Regularity | None) -> Check:
@@ -228,24 +235,28 @@ def _check_timing(regularity: Regularity | None) -> Check:
         return Check(
             name, "pass", "Too few customers bought three times or more to test the timing of their purchases."
         )
-    kind = "more regularly" if regularity.k > 1 else "more in clusters"
-    found = (
-        f"an Erlang shape of {regularity.k:.2f} (90% interval {regularity.low:.2f} to {regularity.high:.2f}), "
-        "where 1 is random timing"
+    rhythm = regularity.k > 1
+    measured = (
+        f"Measured is an Erlang shape of {regularity.k:.2f} (90% interval {regularity.low:.2f} to "
+        f"{regularity.high:.2f}), where 1 is random timing."
     )
     if regularity.low > REGULARITY_FAIL[1] or regularity.high < REGULARITY_FAIL[0]:
+        found = "by a rhythm, far more regularly" if rhythm else "in bursts, far more in clusters"
         return Check(
             name,
             "fail",
-            f"Customers buy far {kind} than the model assumes: {found}. The model then misreads silence, so who is "
-            "alive, and what the customers are worth, cannot be concluded from it.",
+            f"Customers buy {found} than the model assumes. It then misreads silence, so who is still a customer, and "
+            f"what the customers are worth, cannot be concluded from it. {measured}",
         )
     if regularity.low > REGULARITY_WARN[1] or regularity.high < REGULARITY_WARN[0]:
+        found = "somewhat more regularly" if rhythm else "somewhat more in clusters"
         return Check(
-            name, "warn", f"Customers buy somewhat {kind} than the model assumes: {found}. "
-            "The probability that a single customer is alive is less certain than stated.",
-        )  # fmt: skip
-    return Check(name, "pass", f"Purchases are timed nearly at random, as the model assumes: {found}.")
+            name,
+            "warn",
+            f"Customers buy {found} than the model assumes, so whether a single customer is still one is less certain "
+            f"than stated. {measured}",
+        )
+    return Check(name, "pass", f"Purchases are timed nearly at random, as the model assumes. {measured}")
 
 
 def _check_holdout(holdout: Holdout | None) -> list[Check]:
