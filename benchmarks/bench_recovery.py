@@ -1,4 +1,4 @@
-"""Twenty demo companies against their truth: do the forecast intervals hold it, and does pooling pay?"""
+"""Twenty demo companies against their truth: whether the intervals hold it, and whether pooling pays."""
 
 from pathlib import Path
 

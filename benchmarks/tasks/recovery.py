@@ -17,12 +17,12 @@ from cvmlib.clv.prepare import prepare_unit
 from cvmlib.portfolio import Portfolio, read_portfolio
 from cvmlib.tables.demo import simulate
 
-UNITS = ("fashion", "boutique", "grocery")
+UNITS = ("fashion", "boutique")  # one pool; the grocery is alone in another, so it has no part in their fit
 SMALL = "boutique"
 
 
 def make_company(work: Path, seed: int) -> Portfolio:
-    """Simulate a demo company of its usual size and prepare its non-contractual units."""
+    """Simulate a demo company of its usual size and prepare its two fashion units."""
     folder = work / f"seed-{seed}"
     text = (ROOT / "business_units.toml").read_text(encoding="utf-8")
     folder.mkdir(parents=True)

@@ -12,6 +12,8 @@ from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 
 TENTHS = 10
+UNKNOWN = "(not known)"
+"""Name of the group of customers whose group is not on record."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def count_by(customers: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
     DataFrame
         ``group``, ``customers``, ``per_customer``, ``value``, ``p_alive``, ``expected_purchases``.
     """
-    named = customers["customer_id"].map(groups).fillna("(not known)").astype(str)
+    named = customers["customer_id"].map(groups).fillna(UNKNOWN).astype(str)
     table = customers.groupby(named).agg(
         customers=("value", "size"),
         per_customer=("value", "mean"),

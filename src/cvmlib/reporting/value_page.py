@@ -11,8 +11,11 @@ from cvmlib.clv import results
 from cvmlib.clv.results import UnitValue
 from cvmlib.reporting import show, words
 
+WITHHELD = "Not shown: the forecast is withheld, for the reasons given at the top of the page."
+OUTCOMES = {"pass": "passed", "warn": "with reservations", "fail": "failed"}
+FEW = 10
+"""Customers below which tenths of them say nothing."""
 _SPAN = 1e4  # of the value axis, largest over smallest
-_OUTCOMES = {"pass": "passed", "warn": "with reservations", "fail": "failed"}
 
 
 def show_verdict(unit: UnitValue) -> None:
@@ -28,13 +31,13 @@ def show_verdict(unit: UnitValue) -> None:
     low, high = (words.amount(value[end], "") for end in ("low", "high"))
     show.facts(
         {
-            f"Expected value in {totals['horizon_months']} months": (
+            f"Expected value in {words.count(totals['horizon_months'], 'month')}": (
                 words.amount(value["mean"], currency),
                 f"with {_interval(totals)} probability {low} to {high}",
             ),
             "Per customer": words.amount(value["mean"] / customers, currency),
             "Expected purchases": f"{totals['purchases']['mean']:,.0f}",
-            "Customers probably still alive": (f"{totals['alive']:,.0f}", f"of {customers:,}"),
+            "Probably still customers": (f"{totals['alive']:,.0f}", f"of {customers:,} on record"),
         }
     )
 
@@ -43,16 +46,16 @@ def describe_value(totals: dict) -> str:
     """Say in one sentence what the customers of a unit are worth."""
     value = totals["value"]
     return (
-        f"The {totals['customers']:,} customers of {totals['label']} will bring "
+        f"The {words.count(totals['customers'], 'customer')} of {totals['label']} will bring a margin of "
         f"{words.between(value['mean'], value['low'], value['high'], totals['currency'])} "
-        f"of margin in the next {totals['horizon_months']} months."
+        f"in the next {words.count(totals['horizon_months'], 'month')}."
     )
 
 
 def describe_purchases(totals: dict) -> str:
     """Say in one sentence how much they will buy, and what value means."""
     bought = totals["purchases"]
-    costs = "after returns and costs per purchase" if totals["returned_share"] else "after costs per purchase"
+    costs = "after returns and costs" if totals["returned_share"] else "after costs"
     return (
         f"They will make {words.between(bought['mean'], bought['low'], bought['high'], 'purchases')}. Value is margin "
         f"({totals['margin']:.0%} of sales) {costs}, discounted at {totals['discount_rate']:.0%} a year; the range "
@@ -66,32 +69,54 @@ def show_distribution(unit: UnitValue) -> None:
     if _say_withheld(unit):
         return
     totals, customers = unit.totals, unit.customers
-    tenths = results.count_tenths(customers)
-    sentence = (
-        f"The best tenth of the customers holds {tenths['share'].iloc[0]:.0%} of the expected value; half of all "
-        f"customers are expected to bring less than {words.amount(customers['value'].median(), totals['currency'])}."
-    )
+    sentence = describe_tenths(customers, totals["currency"])
     show.prose(sentence)
     floor = customers["value"].max() / _SPAN
     ax = plots.distribution(
         customers["value"].clip(lower=floor), label="Expected value per customer", unit=totals["currency"]
     )
-    table = tenths.rename(
-        columns={
-            "tenth": "Tenth of customers (1 is best)",
-            "customers": "Customers",
-            "value": f"Expected value ({totals['currency']})",
-            "per_customer": "Per customer",
-            "share": "Share of the value",
-        }
-    )
-    formats = {"Share of the value": "percent:1"}
-    formats |= {f"Expected value ({totals['currency']})": "number:0", "Per customer": "number:0"}
+    table, formats = tabulate_tenths(customers, totals["currency"])
     least = words.amount(max(floor, 0.0), totals["currency"])
-    caption = (
-        f"Customers by expected value over {totals['horizon_months']} months; the first bar holds all below {least}."
-    )
+    below = int((customers["value"] < floor).sum())
+    caption = f"Customers by expected value over {words.count(totals['horizon_months'], 'month')}"
+    caption += f"; the first bar holds the {below:,} below {least}." if below and floor > 0 else "."
     show.figure(ax.figure, sentence, table, caption, "value by tenth", formats)
+
+
+def describe_tenths(customers: pd.DataFrame, currency: str) -> str:
+    """Say how unequal the expected value is, in figures of `tabulate_tenths`."""
+    table = results.count_tenths(customers)
+    total = table["value"].sum()
+    if total <= 0:
+        return (
+            f"All customers together are expected to bring {words.amount(total, currency)}, so there is none to share."
+        )
+    if len(customers) < FEW:
+        return f"With {words.count(len(customers), 'customer')} there is little to compare; the table lists the shares."
+    half = table["share"].iloc[:5].sum()
+    best, last = (words.amount(table["per_customer"].iloc[place], currency) for place in (0, -1))
+    return (
+        f"The best tenth of the customers holds {words.percent(table['share'].iloc[0])} of the expected value, the "
+        f"better half {words.percent(half)}. A customer of the best tenth is expected to bring {best} on average, one "
+        f"of the last tenth {last}."
+    )
+
+
+def tabulate_tenths(customers: pd.DataFrame, currency: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Tabulate the customers by tenths of expected value, best first; return the table and its formats."""
+    table = results.count_tenths(customers)
+    table.insert(table.columns.get_loc("share") + 1, "so_far", table["share"].cumsum())
+    names = {
+        "tenth": "Tenth of customers (1 is best)",
+        "customers": "Customers",
+        "value": f"Expected value ({currency})",
+        "share": "Share of the value",
+        "so_far": "Share so far",
+        "per_customer": f"Per customer ({currency})",
+    }
+    formats = dict.fromkeys([names["share"], names["so_far"]], "percent:1")
+    formats |= {names["value"]: "number:0", names["per_customer"]: "number:2"}
+    return table.rename(columns=names), formats
 
 
 def show_groups(unit: UnitValue, customers: pd.DataFrame, column: str, title: str) -> None:
@@ -108,34 +133,43 @@ def show_groups(unit: UnitValue, customers: pd.DataFrame, column: str, title: st
     title : str
         Its name for people, in lower case.
     """
-    if _say_withheld(unit):
+    if unit.withheld:
         return
-    if column not in customers:
+    if column not in customers or not customers[column].notna().any():
         show.note(
             f"To see the value by {title}, supply a table `customers` with a column `{column}` (see data/README.md)."
         )
         return
     totals = unit.totals
     groups = results.count_by(unit.customers, customers.set_index("customer_id")[column])
-    best, last = groups.iloc[0], groups.iloc[-1]
     currency = totals["currency"]
-    show.prose(
+    show.prose(describe_groups(groups, title, currency))
+    names = {
+        "group": title.capitalize(),
+        "customers": "Customers",
+        "per_customer": f"Expected value per customer ({currency})",
+        "value": f"Expected value in all ({currency})",
+        "p_alive": "Still customers",
+        "expected_purchases": "Expected purchases per customer",
+    }
+    formats = {names["per_customer"]: "number:2", names["value"]: "number:0", names["p_alive"]: "percent"}
+    formats |= {names["expected_purchases"]: "number:2"}
+    show.table(groups.rename(columns=names), f"Expected value by {title}", f"value by {title}", formats)
+
+
+def describe_groups(groups: pd.DataFrame, title: str, currency: str) -> str:
+    """Say in Markdown which group of customers is worth most and which least, each of them."""
+    known = groups[groups["group"] != results.UNKNOWN]
+    if len(known) < 2:
+        name = show.text(known["group"].iloc[0])
+        return f"Only one {title} is on record, {name}, so there is nothing to compare."
+    best, last = known.iloc[0], known.iloc[-1]
+    return (
         f"By {title}, customers from {show.text(best['group'])} are worth most "
         f"({words.amount(best['per_customer'], currency)} each), those from {show.text(last['group'])} least "
         f"({words.amount(last['per_customer'], currency)}). This describes who came; it does not say what winning one "
         "more of them would bring."
     )
-    names = {
-        "group": title.capitalize(),
-        "customers": "Customers",
-        "per_customer": f"Expected value per customer ({currency})",
-        "value": "Expected value in all",
-        "p_alive": "Mean P(alive)",
-        "expected_purchases": "Purchases per customer",
-    }
-    formats = {names["per_customer"]: "number:1", names["value"]: "number:0", names["p_alive"]: "percent"}
-    formats |= {names["expected_purchases"]: "number:2"}
-    show.table(groups.rename(columns=names), f"Expected value by {title}", f"value by {title}", formats)
 
 
 def show_best(unit: UnitValue) -> None:
@@ -148,7 +182,7 @@ def show_best(unit: UnitValue) -> None:
         "value": f"Expected value ({currency})",
         "value_low": "from",
         "value_high": "to",
-        "p_alive": "P(alive)",
+        "p_alive": "Still a customer",
         "expected_purchases": "Expected purchases",
         "purchases_low": "at least",
         "purchases_high": "at most",
@@ -157,41 +191,45 @@ def show_best(unit: UnitValue) -> None:
         "last": "Last purchase",
     }
     formats = dict.fromkeys([names["value"], "from", "to", names["expected_spend"]], "number:0")
-    formats |= {"P(alive)": "percent", "Expected purchases": "number:1"}
+    formats |= {names["p_alive"]: "percent", "Expected purchases": "number:1"}
+    formats |= {names["frequency"]: "integer"}
     show.table(
         results.list_best(unit.customers).rename(columns=names),
         "Customers of the highest expected value",
         "best customers",
         formats,
-        note=f"Ranges hold what each customer will do with {_interval(unit.totals)} probability.",
+        note=f"Ranges hold what each customer will do with {_interval(unit.totals)} probability. “Still a customer” is "
+        "the probability of not having left for good.",
         rows=12,
     )
 
 
 def show_silent(unit: UnitValue) -> None:
     """Show customers who bought much, but have probably left."""
-    if _say_withheld(unit):
+    if unit.withheld:
         return
     currency = unit.totals["currency"]
     silent = results.list_silent(unit.customers)
     if silent.empty:
-        show.prose("No customer who bought again has a probability below one half to be alive.")
+        show.prose("No customer who bought more than once is more likely to have left than not.")
         return
+    first = silent.iloc[0]
     show.prose(
-        f"These customers bought for {words.amount(silent['total_value'].sum(), currency)} so far, and have been "
-        "silent for so long that they have more likely left than not."
+        "Some customers who bought more than once have been silent for so long that they have more likely left than "
+        f"not. The best of them, {show.text(first['customer_id'])}, bought for "
+        f"{words.amount(first['total_value'], currency)} until {words.day(first['last'])}."
     )
     names = {
         "customer_id": "Customer",
         "total_value": f"Bought so far ({currency})",
         "frequency": "Repeat purchases so far",
         "last": "Last purchase",
-        "p_alive": "P(alive)",
+        "p_alive": "Still a customer",
         "expected_purchases": "Expected purchases",
         "value": f"Expected value ({currency})",
     }
-    formats = {names["total_value"]: "number:0", "P(alive)": "percent", "Expected purchases": "number:1"}
-    formats |= {names["value"]: "number:0"}
+    formats = {names["total_value"]: "number:0", names["p_alive"]: "percent", "Expected purchases": "number:2"}
+    formats |= {names["value"]: "number:2", names["frequency"]: "integer"}
     show.table(silent.rename(columns=names), "Good customers gone silent", "silent customers", formats, rows=8)
 
 
@@ -203,14 +241,15 @@ def show_tracking(unit: UnitValue) -> None:
         return
     sentence = (
         f"Fitted to the purchases until {_date(totals['calibration_end'])}, the model forecast "
-        f"{words.between(holdout['mean'], holdout['low'], holdout['high'], 'purchases')} for the time after; "
-        f"{holdout['actual']:,.0f} were made ({_side(holdout['bias'])}). Of the {holdout['customers']:,} customers, "
-        f"{holdout['coverage']:.0%} bought as often as their {_interval(totals)} intervals said."
+        f"{words.between(holdout['mean'], holdout['low'], holdout['high'], 'purchases')}, until "
+        f"{_date(totals['end_of_observation'])}; {_outcome(holdout)}. Of the "
+        f"{words.count(holdout['customers'], 'customer')} known by then, {words.percent(holdout['coverage'])} bought "
+        f"as often as their {_interval(totals)} intervals said."
     )
     show.prose(sentence)
     split = pd.Timestamp(totals["calibration_end"])
     ax = plots.tracking(unit.tracking, label="Repeat purchases, cumulative", split=split)
-    names = {"date": "Date", "actual": "Actual", "expected": "Expected", "low": "from", "high": "to"}
+    names = {"date": "Week to", "actual": "Actual", "expected": "Expected", "low": "from", "high": "to"}
     formats = dict.fromkeys(["Actual", "Expected", "from", "to"], "number:0")
     caption = "Repeat purchases of the customers known at the split. The band is the uncertainty of the expectation."
     show.figure(ax.figure, sentence, unit.tracking.rename(columns=names), caption, "tracking", formats)
@@ -240,10 +279,16 @@ def show_calibration(unit: UnitValue) -> None:
 
 def show_checks(unit: UnitValue) -> None:
     """Show every check of the model on this unit with its outcome."""
-    table = pd.DataFrame(unit.totals["checks"])
-    table["outcome"] = table["outcome"].map(_OUTCOMES)
+    table = pd.DataFrame(order_checks(unit.totals["checks"]))
+    table["outcome"] = table["outcome"].map(OUTCOMES)
+    table["name"] = table["name"].map(lambda name: name[:1].upper() + name[1:])
     names = {"name": "Check", "outcome": "Outcome", "sentence": "What was found"}
     show.table(table.rename(columns=names), "Checks of the model", "model checks")
+
+
+def order_checks(checks: list[dict]) -> list[dict]:
+    """Return the checks with those of the computation last: they mean least to a reader who is no statistician."""
+    return sorted(checks, key=lambda check: check["name"].startswith("convergence"))
 
 
 def show_unknowns(unit: UnitValue) -> None:
@@ -255,8 +300,8 @@ def show_unknowns(unit: UnitValue) -> None:
         "Seasons and common shocks: the forecast spans whole seasons only if its horizon does, and a shock that hits "
         "all customers at once is not in its range.",
         f"Customers who will come: only those who bought until {_date(totals['end_of_observation'])} are valued.",
-        "Whether a silent customer has left: nobody tells a shop. The probability of being alive is inferred from how "
-        "long they have been silent, measured by their own rhythm.",
+        "Whether a silent customer has left: nobody tells a shop. The probability of being a customer still is "
+        "inferred from how long they have been silent, measured by how often they bought.",
     ]
     if totals["returned_share"]:
         lines.append(
@@ -268,7 +313,7 @@ def show_unknowns(unit: UnitValue) -> None:
 
 def _say_withheld(unit: UnitValue) -> bool:
     if unit.withheld:
-        show.note("Not shown: the forecast is withheld, for the reasons given at the top of the page.")
+        show.note(WITHHELD)
     return unit.withheld
 
 
@@ -280,6 +325,12 @@ def _date(text: str) -> str:
     return words.day(pd.Timestamp(text).date())
 
 
-def _side(bias: float) -> str:
-    size = f"{abs(bias):.1%}"
-    return "the forecast hit it" if size == "0.0%" else f"the forecast was {size} too {'high' if bias > 0 else 'low'}"
+def _outcome(holdout: dict) -> str:
+    """Say what came of the holdout's forecast, which has no bias when nobody bought."""
+    if not holdout["actual"]:
+        return "none was made"
+    made = words.count(round(holdout["actual"]), "was made", "were made")
+    size = f"{abs(holdout['bias']):.1%}"
+    if size == "0.0%":
+        return f"{made}, as forecast"
+    return f"{made}, so the forecast was {size} too {'high' if holdout['bias'] > 0 else 'low'}"
