@@ -1,5 +1,6 @@
 """Where numbers come from: fingerprints of data, versions of the tools, and the commit."""
 
+import functools
 import hashlib
 import subprocess
 from importlib import metadata
@@ -21,17 +22,28 @@ def fingerprint(*frames: pd.DataFrame) -> str:
 
 def versions() -> dict[str, str]:
     """Return the installed versions of the packages that the numbers rest on."""
-    return {name: metadata.version(name) for name in PACKAGES}
+    return {name: version(name) for name in PACKAGES}
 
 
-def commit(root: Path) -> str:
-    """Return the short commit of a checkout, with ``+changes`` when files differ from it; empty outside git."""
+def version(package: str) -> str:
+    """Return the installed version of a package; empty when it is not installed."""
     try:
-        head = _git(root, "rev-parse", "--short=12", "HEAD")
-        return head + ("+changes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return ""
 
 
+@functools.cache
+def commit(folder: Path) -> str:
+    """Return the commit checked out at a folder, marked when files differ from it; empty outside git."""
+    try:
+        head = _git(folder, "rev-parse", "--short=12", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f"{head} with changes" if changed else head
+
+
 def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=30).stdout.strip()

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import ibis
 import numpy as np
 import pandas as pd
 
+from cvmlib import provenance
 from cvmlib.churn.counts import active_cells
 from cvmlib.churn.forecast import Forecast, forecast_cells, score_cells, summarise_draws
 from cvmlib.churn.months import month_label
@@ -264,8 +264,7 @@ def make_totals(portfolio: Portfolio, fit: UnitFit) -> dict:
 
 
 def make_provenance(portfolio: Portfolio, fit: UnitFit) -> dict:
-    """Collect what a posterior was made from: data fingerprint, settings, seed, versions."""
-    packages = ("cvmlib", "numpy", "scipy", "pandas", "ibis-framework")
+    """Collect what a posterior was made from: data fingerprint, settings, seed, versions, commit."""
     return {
         "unit": fit.subscribers.unit.name,
         "data": source_fingerprint(portfolio, fit.subscribers.unit.name),
@@ -275,7 +274,8 @@ def make_provenance(portfolio: Portfolio, fit: UnitFit) -> dict:
         "plans": list(fit.posterior.plans),
         "leavers": fit.posterior.leavers,
         "observed_from": fit.subscribers.observed_from,
-        "versions": {name: version(name) for name in packages},
+        "versions": provenance.versions(),
+        "commit": provenance.commit(portfolio.root),
     }
 
 

@@ -1,12 +1,10 @@
 """Where the numbers of a page come from, for its footer: data, settings, seed, versions, commit."""
 
 import datetime
-import functools
-import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from cvmlib import provenance
 from cvmlib.portfolio import Portfolio
 from cvmlib.reporting import fingerprints, words
 
@@ -33,32 +31,8 @@ def describe(portfolio: Portfolio, data: Mapping[str, str], checks: Mapping[str,
         "Data": fingerprints.short(content),
         "Configuration": f"{portfolio.path.name} {fingerprints.short(settings)}",
         "Seed": str(portfolio.seed),
-        "PyMC": _version("pymc"),
-        "cvmlib": _version("cvmlib"),
-        "Commit": _commit(),
+        "PyMC": provenance.version("pymc"),
+        "cvmlib": provenance.version("cvmlib"),
+        "Commit": provenance.commit(Path(__file__).parent),
     }
     return {name: value for name, value in facts.items() if value}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
-
-
-@functools.cache
-def _commit() -> str:
-    """Return the commit of the checkout cvmlib runs from, marked when files differ from it; nothing outside git."""
-    here = Path(__file__).parent
-    try:
-        commit = _git(here, "rev-parse", "--short=12", "HEAD")
-        changed = _git(here, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return f"{commit} with changes" if changed else commit
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=30)
-    return done.stdout.strip()

@@ -249,7 +249,7 @@ def show_tracking(unit: UnitValue) -> None:
     show.prose(sentence)
     split = pd.Timestamp(totals["calibration_end"])
     ax = plots.tracking(unit.tracking, label="Repeat purchases, cumulative", split=split)
-    names = {"date": "Week to", "actual": "Actual", "expected": "Expected", "low": "from", "high": "to"}
+    names = {"date": "Until", "actual": "Actual", "expected": "Expected", "low": "from", "high": "to"}
     formats = dict.fromkeys(["Actual", "Expected", "from", "to"], "number:0")
     caption = "Repeat purchases of the customers known at the split. The band is the uncertainty of the expectation."
     show.figure(ax.figure, sentence, unit.tracking.rename(columns=names), caption, "tracking", formats)
