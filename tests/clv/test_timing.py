@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from itertools import pairwise
+from math import comb
 
 import ibis
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from cvmlib.clv.counts import count_purchases
-from cvmlib.clv.timing import Regularity, count_gaps, estimate_regularity, expected_squares
+from cvmlib.clv.timing import MOST, Regularity, count_gaps, estimate_regularity, expected_squares
 
 START, END = date(2024, 1, 1), date(2025, 12, 31)
 PERIODS = 730
@@ -57,6 +58,12 @@ def regularity(log: pd.DataFrame, end: date = END, unit: str = "day") -> Regular
     return estimate_regularity(count_gaps(count_purchases(ibis.memtable(log), unit), end, unit).to_pandas())
 
 
+def uniform_squares(x: int, n: int) -> float:
+    """Expected sum of squares of a uniform composition of n into x parts, from the moments of one part."""
+    total = comb(n - 1, x - 1)
+    return x * sum(g * g * comb(n - g - 1, x - 2) for g in range(1, n - x + 2)) / total
+
+
 def fast_gaps(log: pd.DataFrame) -> pd.DataFrame:
     """The table of `count_gaps` in plain Python, which also serves as its oracle."""
     rows = {}
@@ -65,7 +72,7 @@ def fast_gaps(log: pd.DataFrame) -> pd.DataFrame:
         at = sorted(set(at))
         if len(at) < 3:
             continue
-        squares = sum((b - a) ** 2 for a, b in pairwise(at))
+        squares = min(sum((b - a) ** 2 for a, b in pairwise(at)), MOST * uniform_squares(len(at) - 1, at[-1] - at[0]))
         entry = rows.setdefault((len(at) - 1, at[-1] - at[0]), [0, 0.0, 0.0])
         entry[0] += 1
         entry[1] += squares
@@ -129,6 +136,16 @@ def test_regular_timing_is_told_from_random():
     assert all(r.low > 2.0 for r in found)
     clustered = [estimate_regularity(fast_gaps(buying(0.2, seed=seed))) for seed in range(10)]
     assert all(r.high < 0.8 for r in clustered)
+
+
+def test_one_stray_row_does_not_hide_the_rhythm_of_the_others():
+    log = buying(3.0, seed=4, customers=300)
+    days = log.groupby("customer_id")["date"].agg(["size", "max"])
+    early = days[(days["max"] < pd.Timestamp("2024-12-31")) & (days["size"] > 12)].index[0]
+    stray = pd.DataFrame({"customer_id": [early], "date": [pd.Timestamp("2025-12-30")], "value": [0.0]})
+    clean, dirty = regularity(log), regularity(pd.concat([log, stray], ignore_index=True))
+    assert clean.low > 2.0 and dirty.low > 2.0
+    assert dirty.k == pytest.approx(clean.k, rel=0.12)
 
 
 def test_clockwork_and_bursts_end_at_the_bounds():

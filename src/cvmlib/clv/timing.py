@@ -27,6 +27,10 @@ Array = npt.NDArray[np.float64]
 _BOUNDS = (0.02, 200.0)
 _NORMAL_95 = 1.645
 
+#: A customer's sum of squares counts up to so many times its expectation at random timing, which random timing hardly
+#: ever exceeds: one stray row, long after a customer left, must not hide the rhythm of all others.
+MOST = 3.0
+
 
 @dataclass(frozen=True)
 class Regularity:
@@ -58,7 +62,8 @@ def count_gaps(purchases: ir.Table, end: date, time_unit: str = "day") -> ir.Tab
     -------
     ibis Table
         ``frequency`` (two or more), ``recency`` (periods), ``customers``, ``squares`` and ``squares_squared``: over
-        those customers, the sums of S and of S squared, where S is a customer's sum of squared gaps in periods.
+        those customers, the sums of S and of S squared, where S is a customer's sum of squared gaps in periods, at most
+        `MOST` times what random timing leads one to expect.
     """
     cut = ibis.literal(last_period(end, time_unit), type="timestamp")
     used = purchases.filter(purchases.period <= cut)
@@ -69,6 +74,8 @@ def count_gaps(purchases: ir.Table, end: date, time_unit: str = "day") -> ir.Tab
         frequency=gaps.count(), recency=gaps.gap.sum(), squares=(gaps.gap.cast("float64") ** 2).sum()
     )
     each = each.filter(each.frequency >= 2)
+    x, n = each.frequency.cast("float64"), each.recency.cast("float64")
+    each = each.mutate(squares=ibis.least(each.squares, MOST * _expected(1.0, x, n)))
     return (
         each.group_by("frequency", "recency")
         .agg(customers=each.count(), squares=each.squares.sum(), squares_squared=(each.squares**2).sum())
@@ -86,9 +93,12 @@ def expected_squares(k: float, frequency: Array, recency: Array) -> Array:
     frequency, recency : array
         Repeat purchases and periods from first to last purchase.
     """
-    x, n = np.asarray(frequency, dtype=float), np.asarray(recency, dtype=float)
+    return _expected(k, np.asarray(frequency, dtype=float), np.asarray(recency, dtype=float))
+
+
+def _expected[T: (Array, ir.FloatingValue)](k: float, x: T, n: T) -> T:
     free = n - x
-    return free * (1.0 - 1.0 / x) * (free + k * x) / (1.0 + k * x) + n**2 / x
+    return free * (1.0 - 1.0 / x) * (free + k * x) / (1.0 + k * x) + n * n / x
 
 
 def estimate_regularity(gaps: pd.DataFrame) -> Regularity | None:
