@@ -1,5 +1,6 @@
 """What was expected against what was seen, class by class."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -55,7 +56,8 @@ def compared_bars(
     if low is not None and high is not None:
         ax.vlines(places, low, high, color=INK, linewidth=1.6)
     ax.plot(places, expected, "o", color=INK, linestyle=LINES[2], linewidth=1.2, markersize=5, label=expected_name)
-    ax.set_xticks(places, [str(name) for name in classes])
+    room = max(5, 60 // len(classes))  # characters of a name before it is broken into lines
+    ax.set_xticks(places, [textwrap.fill(str(name), room, break_long_words=False) for name in classes])
     number_axis(ax.yaxis)
     value_grid(ax)
     ax.set_xlabel(of)

@@ -57,7 +57,7 @@ def render_index(context: Context, site: Site, shown: list[Step]) -> str:
         .render(
             cards=cards,
             interval=words.percent(portfolio.interval),
-            common=[Link(s.label, address(s)) for s in shown if s.kind in ("portfolio", "model")],
+            common=[Link(s.label, address(s)) for kind in ("portfolio", "model") for s in shown if s.kind == kind],
             failures=[_first_line(outcome.failure.message) for outcome in failed] + list(context.notebooks.broken),
             text=headline(context, usable)[1],
         )
@@ -84,7 +84,7 @@ def headline(context: Context, totals: Mapping[str, Mapping]) -> tuple[str, str]
     whole = _read_json(context.portfolio.build_dir / "portfolio.json").get("value") if fresh else None
     added = {end: sum(t["value"][end] for t in sound.values()) for end in ("mean", "low", "high")}
     value, (name, first) = whole or added, next(iter(sound.items()))
-    customers = words.count(sum(t["customers"] for t in sound.values()), "customer")
+    customers = words.count(sum(t.get("active", t["customers"]) for t in sound.values()), "customer")
     where = labels[name] if len(sound) == 1 else words.count(len(sound), "business unit")
     months = words.count(first["horizon_months"], "month")
     money = words.between(value["mean"], value["low"], value["high"], first["currency"])
@@ -123,7 +123,7 @@ def _card(context: Context, name: str, total: Mapping, shown: list[Step], larges
         level=level,
         level_words=level_words,
         mark=components.MARKS[level],
-        size=words.count(customers, "customer") if customers else "",
+        size=_size(customers, total.get("active")),
         worth=_worth(total) if _is_told(total) else "",
         headline=verdict.get("headline", ""),
         reasons=tuple(verdict.get("reasons", ())),
@@ -135,6 +135,13 @@ def _card(context: Context, name: str, total: Mapping, shown: list[Step], larges
         treated=tuple((_place(p), sentences(p["message"], p["treatment"])) for p in treated),
         more=_more(context, name),
     )
+
+
+def _size(customers: int, active: int | None) -> str:
+    """Return how many customers a unit has; of subscribers, also how many are active."""
+    if not customers:
+        return ""
+    return words.count(customers, "customer") if active is None else f"{active:,} active of {customers:,} customers"
 
 
 def _strip(total: Mapping, largest: float) -> tuple[float, float, float] | None:

@@ -12,9 +12,9 @@ from cvmlib.clv.validation import Verdict
 from cvmlib.clv.value import Prediction
 from cvmlib.portfolio import Portfolio
 from cvmlib.reporting import show, words
+from cvmlib.reporting.value_page import OUTCOMES
 
 _LEVELS = ("sound", "caution", "withheld")
-_OUTCOMES = {"pass": "passed", "warn": "with reservations", "fail": "failed"}
 
 
 def show_verdict(bases: Mapping[str, UnitBase], verdicts: Mapping[str, Verdict]) -> None:
@@ -169,7 +169,7 @@ def show_trials(trials: Mapping[str, Trial | None]) -> None:
 def show_all_checks(bases: Mapping[str, UnitBase], verdicts: Mapping[str, Verdict]) -> None:
     """Show every check on every unit."""
     rows = [
-        {"Unit": bases[name].unit.label, "Check": c.name, "Outcome": _OUTCOMES[c.outcome], "What was found": c.sentence}
+        {"Unit": bases[name].unit.label, "Check": c.name, "Outcome": OUTCOMES[c.outcome], "What was found": c.sentence}
         for name, verdict in verdicts.items()
         for c in verdict.checks
     ]
@@ -195,6 +195,9 @@ def show_forecasts(portfolio: Portfolio, bases: Mapping[str, UnitBase], predicti
                 "to": value["high"],
             }
         )
+    if not rows:
+        show.note("The forecast of every unit is withheld.")
+        return
     frame = pd.DataFrame(rows)
     formats = dict.fromkeys([c for c in frame.columns if c != "Unit"], "number:0")
     note = (

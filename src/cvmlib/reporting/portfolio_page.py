@@ -11,6 +11,7 @@ from cvmlib import plots
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 from cvmlib.reporting import show, words
+from cvmlib.reporting.components import LEVELS
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Overview:
     def withheld(self) -> list[str]:
         """Labels of the units whose value is withheld."""
         return [t["label"] for t in self.totals.values() if t["verdict"]["level"] == "withheld"]
+
+    @property
+    def people(self) -> dict[str, int]:
+        """Customers valued, by unit: of subscribers, those who are active."""
+        return {name: totals.get("active", totals["customers"]) for name, totals in self.totals.items()}
 
     @property
     def missing(self) -> list[str]:
@@ -104,17 +110,16 @@ def show_verdict(overview: Overview) -> None:
     if total is None:
         show.verdict("withheld", "No unit's value can be stated.", *without)
         return
-    units = words.count(overview.draws.shape[1], "unit")
+    valued, months = overview.draws.shape[1], words.count(portfolio.horizon_months, "month")
     worth = words.between(total["mean"], total["low"], total["high"], portfolio.currency)
-    headline = f"The customers of {units} are worth {worth} over the next {portfolio.horizon_months} months."
+    headline = f"Over the next {months} the customers of {words.count(valued, 'unit')} will bring a margin of {worth}."
     level = "sound" if levels == {"sound"} and not without else "caution"
     show.verdict(level, headline, *without)
-    customers = sum(overview.totals[name]["customers"] for name in overview.draws)
     show.facts(
         {
-            "Expected margin": words.amount(total["mean"], portfolio.currency),
-            "Customers on record": f"{customers:,}",
-            "Units valued": f"{overview.draws.shape[1]} of {len(portfolio.units)}",
+            f"Expected value in {months}": words.amount(total["mean"], portfolio.currency),
+            "Customers": sum(overview.people[name] for name in overview.draws),
+            "Units valued": f"{valued} of {len(portfolio.units)}",
         }
     )
 
@@ -124,37 +129,54 @@ def show_units(overview: Overview) -> None:
     currency = overview.portfolio.currency
     table = tabulate_units(overview)
     shown = table[table["value"].notna()].sort_values("value", ascending=False)
-    best = shown.iloc[0] if len(shown) else None
-    sentence = "No unit's value can be stated." if best is None else (
-        f"{best['label']} holds {best['value'] / shown['value'].sum():.0%} of the value that can be stated; per "
-        f"customer, {shown.sort_values('per_customer').iloc[-1]['label']} is worth most."
-    )  # fmt: skip
+    sentence = describe_units(shown)
     show.prose(show.text(sentence))
     frame = shown.rename(columns={"label": "name", "value": "mean"})[["name", "mean", "low", "high"]]
-    ax = plots.interval_bars(frame, label=f"Value over {overview.portfolio.horizon_months} months", unit=currency)
+    months = words.count(overview.portfolio.horizon_months, "month")
+    ax = plots.interval_bars(frame, label=f"Expected value over {months}", unit=currency)
     names = {
         "label": "Unit",
         "customers": "Customers",
-        "value": f"Value ({currency})",
+        "value": f"Expected value ({currency})",
         "low": "from",
         "high": "to",
+        "share": "Share",
         "per_customer": f"Per customer ({currency})",
         "verdict": "Verdict",
     }
-    formats = dict.fromkeys([names["value"], "from", "to"], "number:0") | {names["per_customer"]: "number:1"}
-    caption = (
-        f"Expected margin with {overview.portfolio.interval:.0%} forecast intervals; withheld units are not drawn."
-    )
+    formats = dict.fromkeys([names["value"], "from", "to"], "number:0") | {names["per_customer"]: "number:2"}
+    formats["Share"] = "percent:1"
+    caption = f"Expected value with {overview.portfolio.interval:.0%} forecast intervals."
+    caption += " Withheld units are not drawn." if overview.withheld else ""
+    table["verdict"] = table["verdict"].map(LEVELS)
     show.figure(ax.figure, sentence, table.rename(columns=names), caption, "units", formats)
 
 
+def describe_units(shown: pd.DataFrame) -> str:
+    """Say which unit holds most of the value and which has the most valuable customers, of those that can be shown."""
+    if shown.empty:
+        return "No unit's value can be stated."
+    best, each = shown.iloc[0], shown.sort_values("per_customer").iloc[-1]
+    if len(shown) == 1:
+        return f"Only the value of {best['label']} can be stated."
+    if best["value"] <= 0:
+        return "No unit is expected to bring more than it costs."
+    most = f"{best['label']} holds {words.percent(best['share'])} of the value that can be stated"
+    if each["label"] == best["label"]:
+        return f"{most}, and its customers are worth most each."
+    return f"{most}; the customers of {each['label']} are worth most each."
+
+
 def tabulate_units(overview: Overview) -> pd.DataFrame:
-    """Tabulate the units: label, customers, value with interval (missing where withheld), per customer, verdict."""
+    """Tabulate the units: label, customers, value with interval (missing where withheld), per customer, verdict.
+
+    ``share`` is each unit's share of the value that is not withheld, missing when that is not above zero.
+    """
     rows = []
-    for totals in overview.totals.values():
+    for name, totals in overview.totals.items():
         level, value = totals["verdict"]["level"], totals["value"]
         known = level != "withheld"
-        people = totals.get("active", totals["customers"])
+        people = overview.people[name]
         rows.append(
             {
                 "label": totals["label"],
@@ -166,7 +188,10 @@ def tabulate_units(overview: Overview) -> pd.DataFrame:
                 "verdict": level,
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    total = table["value"].sum()
+    table.insert(5, "share", table["value"] / total if total > 0 else np.nan)
+    return table
 
 
 def show_reasons(overview: Overview) -> None:
@@ -175,5 +200,5 @@ def show_reasons(overview: Overview) -> None:
     for totals in overview.totals.values():
         verdict = totals["verdict"]
         reasons = " ".join(verdict["reasons"]) or "All checks passed."
-        lines.append(f"- **{show.text(totals['label'])}** ({verdict['level']}): {show.text(reasons)}")
+        lines.append(f"- **{show.text(totals['label'])}** ({LEVELS[verdict['level']].lower()}): {show.text(reasons)}")
     show.prose("\n".join(lines))

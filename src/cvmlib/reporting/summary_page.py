@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cvmlib import plots
-from cvmlib.clv.results import count_tenths
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
-from cvmlib.reporting import show, words
+from cvmlib.reporting import show, value_page, words
 from cvmlib.tables.problems import CheckReport
 
 _PEOPLE = {"noncontractual": "customers", "contractual": "subscribers"}
@@ -61,64 +60,67 @@ def show_verdict(summary: Summary) -> None:
         show.verdict("withheld", headline, *verdict["reasons"])
         show.facts(_counts(summary))
         return
-    value = totals["value"]
-    months = totals["horizon_months"]
+    value, months = totals["value"], words.count(totals["horizon_months"], "month")
+    people = summary.people if _people(totals) != 1 else summary.people.removesuffix("s")
     headline = (
-        f"The {totals.get('active', totals['customers']):,} {summary.people} of {label} are worth "
-        f"{words.between(value['mean'], value['low'], value['high'], currency)} over the next {months} months."
+        f"Over the next {months} the {_people(totals):,} {people} of {label} will bring a margin of "
+        f"{words.between(value['mean'], value['low'], value['high'], currency)}."
     )
-    reasons = verdict["reasons"] or [verdict["headline"]]
-    show.verdict(verdict["level"], headline, *reasons)
-    each = value["mean"] / max(len(summary.customers), 1)
-    facts = {f"Expected margin, {months} months": words.amount(value["mean"], currency)}
+    show.verdict(verdict["level"], headline, *_told_at_the_top(verdict))
+    each = value["mean"] / max(_people(totals), 1)
+    facts = {f"Expected value in {months}": words.amount(value["mean"], currency)}
     show.facts(facts | {"Per customer": words.amount(each, currency)} | _counts(summary))
 
 
 def show_concentration(summary: Summary) -> None:
     """Show where the value sits: tenths of the customers, from the best downwards."""
     if summary.withheld:
-        show.note("Not shown: the forecast is withheld, for the reasons given at the top of the page.")
+        show.note(value_page.WITHHELD)
         return
-    tenths = count_tenths(summary.customers)
     currency = summary.totals["currency"]
-    top, half = tenths["share"].iloc[0], tenths["share"].iloc[:5].sum()
-    sentence = (
-        f"The best tenth of the {summary.people} holds {top:.0%} of the expected value, and the better half "
-        f"{half:.0%}. A customer of the best tenth is worth {words.amount(tenths['per_customer'].iloc[0], currency)}, "
-        f"one of the last tenth {words.amount(tenths['per_customer'].iloc[-1], currency)}."
-    )
+    sentence = value_page.describe_tenths(summary.customers, currency)
     show.prose(sentence)
+    table, formats = value_page.tabulate_tenths(summary.customers, currency)
+    tenth, share = table.columns[0], "Share of the value"
     ax = plots.value_bars(
-        tenths["tenth"], tenths["share"], label="Share of the expected value", of="Tenths of customers, best first"
+        table[tenth], table[share], label="Share of the expected value", of="Tenths of customers, best first"
     )
-    names = {
-        "tenth": "Tenth",
-        "customers": "Customers",
-        "value": f"Expected value ({currency})",
-        "share": "Share",
-        "per_customer": f"Per customer ({currency})",
-    }
-    formats = {names["value"]: "number:0", "Share": "percent:1", names["per_customer"]: "number:1"}
-    show.figure(
-        ax.figure, sentence, tenths.rename(columns=names), "Expected value by tenth.", "value by tenth", formats
-    )
+    show.figure(ax.figure, sentence, table, "Expected value by tenth.", "value by tenth", formats)
 
 
 def show_trust(summary: Summary) -> None:
-    """Say, check by check, how far the forecast is to be trusted."""
-    checks = [check["sentence"] for check in summary.totals.get("checks", [])] or summary.totals["verdict"]["reasons"]
-    show.prose("\n".join(f"- {show.text(sentence)}" for sentence in checks))
+    """Say, check by check, how far the forecast is to be trusted; what the verdict has said is not repeated."""
+    verdict = summary.totals["verdict"]
+    checks = value_page.order_checks(summary.totals.get("checks", []))
+    said = _told_at_the_top(verdict)
+    sentences = [check["sentence"] for check in checks] or verdict["reasons"]
+    sentences = [sentence for sentence in sentences if sentence not in said]
+    if not sentences:
+        show.prose("All that was checked is said at the top of the page.")
+        return
+    lines = "\n".join(f"- {show.text(sentence)}" for sentence in sentences)
+    show.prose(lines if verdict["level"] == "sound" else f"Besides what is said at the top of the page:\n\n{lines}")
 
 
 def show_data(summary: Summary) -> None:
     """Say what the numbers rest on, and what the checks of the tables found."""
     checks, totals = summary.checks, summary.totals
     rows = words.listing(f"{count:,} rows of {name}" for name, count in checks.rows.items())
-    problems = words.count(len(checks.problems), "irregularity", "irregularities")
-    found = f"The checks found {problems}; each was treated as the next page states."
-    if not checks.problems:
-        found = "The checks found nothing to mend."
-    show.prose(f"Read: {rows}, until {_date(totals['end_of_observation'])}. {found}")
+    found = "The checks found nothing to mend."
+    if checks.problems:
+        problems = words.count(len(checks.problems), "irregularity", "irregularities")
+        found = f"The checks found {problems}; the next page says what was done about each."
+    show.prose(f"Read were {rows}, observed until {_date(totals['end_of_observation'])}. {found}")
+
+
+def _told_at_the_top(verdict: dict) -> list[str]:
+    """Return what the banner says below its headline: the reasons for doubt, or that there are none."""
+    return [verdict["headline"]] if verdict["level"] == "sound" else verdict["reasons"]
+
+
+def _people(totals: dict) -> int:
+    """Return how many people are valued: of subscribers, those who are active."""
+    return totals.get("active", totals["customers"])
 
 
 def _counts(summary: Summary) -> dict[str, object]:
@@ -127,8 +129,8 @@ def _counts(summary: Summary) -> dict[str, object]:
     if "active" in totals:
         facts["Active today"] = f"{totals['active']:,}"
     elif not summary.withheld:
-        share = totals["alive"] / totals["customers"]
-        facts["Probably still customers"] = (f"{totals['alive']:,.0f}", f"{share:.0%} of those on record")
+        share = words.percent(totals["alive"] / totals["customers"])
+        facts["Probably still customers"] = (f"{totals['alive']:,.0f}", f"{share} of those on record")
     return facts
 
 

@@ -104,7 +104,7 @@ def _set_column(setting: great_tables.GT, column: str, kind: str, values: pd.Ser
         setting = setting.fmt_percent(column, decimals=int(decimals or 0))
     elif kind == "date":
         setting = setting.fmt_date(column, date_style="iso")
-    return setting.cols_align("left" if kind in ("text", "date", "month") else "right", columns=column)
+    return setting.cols_align("left" if kind == "text" else "right", columns=column)
 
 
 def _default_format(values: pd.Series) -> str:

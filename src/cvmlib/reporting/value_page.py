@@ -36,7 +36,7 @@ def show_verdict(unit: UnitValue) -> None:
                 f"with {_interval(totals)} probability {low} to {high}",
             ),
             "Per customer": words.amount(value["mean"] / customers, currency),
-            "Expected purchases": f"{totals['purchases']['mean']:,.0f}",
+            "Expected purchases": words.amount(totals["purchases"]["mean"], ""),
             "Probably still customers": (f"{totals['alive']:,.0f}", f"of {customers:,} on record"),
         }
     )
