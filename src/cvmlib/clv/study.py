@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis
 import numpy as np
 import pandas as pd
 
 from cvmlib import inference, provenance
 from cvmlib.clv import purchase_model, spend_model, timing, validation, value
-from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder
+from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder, write_table
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 
@@ -236,10 +237,10 @@ def save_unit(
     """
     folder = base.folder
     keys = ["frequency", "recency", "T", "monetary_value"]
-    customers = base.customers.select("customer_id", "first", "last", "total_value", *keys).to_pandas()
-    joined = customers.merge(prediction.rows.drop(columns=["unit", "customers"]), on=keys, how="left", validate="m:1")
-    joined = joined.rename(columns={"purchases": "expected_purchases", "spend": "expected_spend"})
-    joined.to_parquet(folder / "value.parquet", index=False)
+    scores = prediction.rows.rename(columns={"purchases": "expected_purchases", "spend": "expected_spend"})
+    customers = base.customers.select("customer_id", "first", "last", "total_value", *keys)
+    joined = customers.inner_join(ibis.memtable(scores.drop(columns=["unit", "customers"])), keys)
+    write_table(joined.order_by("customer_id"), folder / "value.parquet")
     written = [folder / "value.parquet", folder / "total_draws.parquet"]
     pd.DataFrame({"value": prediction.value, "purchases": prediction.purchases}).to_parquet(written[1], index=False)
     for name in ("tracking", "by_frequency"):
@@ -254,8 +255,8 @@ def save_unit(
         "setting": base.unit.setting,
         "verdict": describe_verdict(base, verdict),
         "checks": [vars(check) for check in verdict.checks],
-        "customers": len(joined),
-        "alive": float(joined["p_alive"].sum()),
+        "customers": int(prediction.rows["customers"].sum()),
+        "alive": float(prediction.rows["p_alive"] @ prediction.rows["customers"]),
         "value": prediction.total("value"),
         "purchases": prediction.total("purchases"),
         "holdout": trial and trial.scores.as_dict(),
