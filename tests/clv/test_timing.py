@@ -139,13 +139,13 @@ def test_regular_timing_is_told_from_random():
 
 
 def test_one_stray_row_does_not_hide_the_rhythm_of_the_others():
-    log = buying(3.0, seed=4, customers=300)
+    log = buying(3.0, seed=4, customers=300, rate=1 / 7)
     days = log.groupby("customer_id")["date"].agg(["size", "max"])
-    early = days[(days["max"] < pd.Timestamp("2024-12-31")) & (days["size"] > 12)].index[0]
+    early = days[days["max"] < pd.Timestamp("2024-12-31")]["size"].idxmax()
     stray = pd.DataFrame({"customer_id": [early], "date": [pd.Timestamp("2025-12-30")], "value": [0.0]})
     clean, dirty = regularity(log), regularity(pd.concat([log, stray], ignore_index=True))
     assert clean.low > 2.0 and dirty.low > 2.0
-    assert dirty.k == pytest.approx(clean.k, rel=0.12)
+    assert dirty.k == pytest.approx(clean.k, rel=0.25)
 
 
 def test_clockwork_and_bursts_end_at_the_bounds():
