@@ -5,6 +5,7 @@ import pytest
 
 from cvmlib import inference
 from cvmlib.clv import purchase_model, spend_model
+from tests.clv.companies import Company, study_company
 from tests.clv.worlds import World, count_unit, purchase_rows
 
 SAMPLING = inference.Sampling(draws=500, tune=500, chains=2, seed=1)
@@ -37,3 +38,8 @@ def pooled_purchases(pooled_rows) -> purchase_model.PurchaseFit:
 @pytest.fixture(scope="session")
 def pooled_spend(pooled_rows) -> spend_model.SpendFit:
     return spend_model.fit(pooled_rows, SAMPLING)
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory) -> Company:
+    return study_company(tmp_path_factory.mktemp("company"))

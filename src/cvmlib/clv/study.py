@@ -165,7 +165,7 @@ def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
     starts = base.calibration.group_by("first").agg(customers=lambda t: t.count()).order_by("first").to_pandas()
     known = base.purchases.semi_join(base.calibration, "customer_id")
     log = known.group_by("period").agg(purchases=known.count()).order_by("period").to_pandas()
-    origin = starts["first"].min()
+    origin = starts["first"].min().normalize()
     length = float((pd.Timestamp(base.end) - origin).days)
     days = np.unique(np.r_[np.arange(0.0, length, 7.0), length])
     first_days = (starts["first"] - origin).dt.days.to_numpy(dtype=float)
