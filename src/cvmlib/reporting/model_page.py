@@ -47,7 +47,7 @@ def show_counts(bases: Mapping[str, UnitBase]) -> None:
         "mean_age_days": "Mean age (days)",
     }
     formats = {names["mean_frequency"]: "number:2", names["mean_age_days"]: "number:0"}
-    show.table(table.rename(columns=names), "What the models see", "count rows", formats)
+    show.table(table.rename(columns=names), "Count rows of each unit", "count rows", formats)
 
 
 def show_timing(bases: Mapping[str, UnitBase]) -> None:

@@ -110,7 +110,7 @@ def _set_column(setting: great_tables.GT, column: str, kind: str, values: pd.Ser
 def _default_format(values: pd.Series) -> str:
     import pandas as pd
 
-    if pd.api.types.is_datetime64_any_dtype(values):
+    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.infer_dtype(values, skipna=True) == "date":
         return "date"
     if pd.api.types.is_integer_dtype(values):
         return "integer"

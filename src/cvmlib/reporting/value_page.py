@@ -46,9 +46,9 @@ def describe_value(totals: dict) -> str:
     """Say in one sentence what the customers of a unit are worth."""
     value = totals["value"]
     return (
-        f"The {words.count(totals['customers'], 'customer')} of {totals['label']} will bring a margin of "
-        f"{words.between(value['mean'], value['low'], value['high'], totals['currency'])} "
-        f"in the next {words.count(totals['horizon_months'], 'month')}."
+        f"Over the next {words.count(totals['horizon_months'], 'month')} the "
+        f"{words.count(totals['customers'], 'customer')} of {totals['label']} will bring a margin of "
+        f"{words.between(value['mean'], value['low'], value['high'], totals['currency'])}."
     )
 
 
