@@ -28,7 +28,7 @@ def make_customers(number: int = 240, seed: int = 1, shift: float = 0.0) -> pd.D
     return pd.DataFrame(
         {
             "customer_id": [f"C{i:04d}" for i in range(number)],
-            "last": pd.Timestamp("2026-06-30") - days,
+            "last": (pd.Timestamp("2026-06-30") - days).date,
             "total_value": np.round(60 * (frequency + 1) * rng.gamma(4, 0.25, number), 2),
             "frequency": frequency,
             "p_alive": np.clip(1.0 - days.days / 800, 0, 1) ** (1 + frequency / 2),

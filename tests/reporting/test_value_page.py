@@ -37,8 +37,8 @@ def test_headline_says_the_value_with_its_range(monkeypatch):
     unit = make_unit(value={"mean": 4.61e6, "low": 4.12e6, "high": 5.27e6})
     seen = show_all(monkeypatch, unit)
     assert (
-        "The 240 customers of Corner shop will bring a margin of between 4.1 and 5.3 million EUR, most likely 4.6"
-        in (seen.prose)
+        "Over the next 12 months the 240 customers of Corner shop will bring a margin of between 4.1 and 5.3 million "
+        "EUR, most likely 4.6." in seen.prose
     )
     assert "4.61 million EUR with 90% probability 4.12 million to 5.27 million" in seen.prose
     assert "45% of sales) after returns and costs, discounted at 10% a year" in seen.prose
@@ -162,7 +162,7 @@ def test_some_customers_below_zero(monkeypatch):
 
 def test_one_customer(monkeypatch):
     seen = show_all(monkeypatch, make_unit(number=1))
-    assert "The 1 customer of Corner shop will bring" in seen.prose
+    assert "the 1 customer of Corner shop will bring" in seen.prose
     assert "With 1 customer there is little to compare" in seen.prose
     assert "Only one acquisition channel is on record, search," in seen.prose
 
@@ -195,3 +195,8 @@ def test_unit_without_returns_does_not_speak_of_them(monkeypatch):
     seen = show_all(monkeypatch, make_unit(returned_share=0.0))
     assert "Who returns what" not in seen.prose and "after costs, discounted" in seen.prose
     assert "8.3% of the money bought came back later" in show_all(monkeypatch, make_unit()).prose
+
+
+def test_dates_are_set_as_dates(monkeypatch):
+    seen = show_all(monkeypatch, make_unit())
+    assert re.search(r'class="gt_row gt_right">202\d-\d\d-\d\d<', seen.markup)
