@@ -96,6 +96,7 @@ def test_a_sound_forecast_gives_no_reasons():
         ({"holdout": tried(coverage=0.849)}, "caution", "85% bought as often in the holdout as their 90% intervals"),
         ({"holdout": tried(coverage=0.79)}, "withheld", "79% bought as often"),
         ({"holdout": tried(coverage=0.99)}, "sound", ""),
+        ({"repeat_buyers": 0}, "withheld", "No customer bought again, so nothing in the unit's own data tells"),
         ({"repeat_buyers": 49}, "caution", "Only 49 customers bought again"),
         ({"repeat_buyers": 50}, "sound", ""),
     ],

@@ -293,6 +293,11 @@ def _check_holdout(holdout: Holdout | None) -> list[Check]:
 def _check_repeat_buyers(count: int) -> Check:
     if count >= FEW_REPEAT_BUYERS:
         return Check("repeat buyers", "pass", f"{count:,} customers bought again.")
+    if count == 0:
+        return Check(
+            "repeat buyers", "fail", "No customer bought again, so nothing in the unit's own data tells how often its "
+            "customers buy.",
+        )  # fmt: skip
     return Check(
         "repeat buyers", "warn", f"Only {count:,} customers bought again, so the forecast rests largely on what the "
         "other units tell.",
