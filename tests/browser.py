@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,16 @@ def visit(page: Path, width: int = 1280, height: int = 0, script: str = "", medi
     """Open a page at a width (CSS pixels) without a network, run a script in it, and take a picture (height 0: all)."""
     with _chromium() as address:
         return asyncio.run(_visit(address, page.resolve().as_uri(), width, height, script, media))
+
+
+def visit_all(pages: Iterable[Path], widths: Iterable[int], height: int = 900) -> dict[tuple[Path, int], Visit]:
+    """Open pages one after the other in one browser, each at every width, with a picture of the first screen."""
+    places = [(page, width) for page in pages for width in widths]
+    with _chromium() as address:
+        return {
+            (page, width): asyncio.run(_visit(address, page.resolve().as_uri(), width, height, "", "screen"))
+            for page, width in places
+        }
 
 
 async def _visit(address: str, url: str, width: int, height: int, script: str, media: str) -> Visit:
