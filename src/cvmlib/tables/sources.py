@@ -248,8 +248,7 @@ def source_fingerprint(portfolio: Portfolio, unit: str | BusinessUnit) -> str:
     """Return a hash of the content of a unit's tables: equal content, equal fingerprint.
 
     It says nothing of the mapping or the settings; whoever stamps a result adds those. The hash of a file is remembered
-    in the build folder until its size or time of change differs. Of a table in a database, the number of rows and the
-    sum of each numeric column are taken.
+    in the build folder until its size or time of change differs. A table in a database is hashed by its engine.
 
     Parameters
     ----------
@@ -289,10 +288,15 @@ def _file_content(portfolio: Portfolio, path: Path) -> str:
 
 
 def _database_content(portfolio: Portfolio, unit: BusinessUnit, table: str) -> str:
+    """Digest a database table in its engine: the number of rows, and the sum of the hashes of all rows.
+
+    Hashes are cut to 31 bits, so that the sum is a whole number, whatever the order in which the engine meets the rows.
+    """
     try:
         raw = raw_table(portfolio, unit, table)
     except DataError:
         return "missing"
-    measures = {name: raw[name].cast("float64").sum() for name, kind in raw.schema().items() if kind.is_numeric()}
-    sums = raw.agg(rows__=raw.count(), **measures).execute().iloc[0]
-    return json.dumps([list(raw.columns), [repr(value) for value in sums]])
+    row = ibis.literal("|").join([raw[name].cast("string").fill_null("") for name in raw.columns])
+    hashes = raw.select(row=row.hash())
+    found = hashes.agg(rows=hashes.count(), digest=(hashes.row % 2**31).sum()).to_pandas().iloc[0]
+    return json.dumps([list(raw.columns), *(str(value) for value in found)])
