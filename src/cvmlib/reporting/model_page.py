@@ -12,7 +12,6 @@ from cvmlib.clv.validation import Verdict
 from cvmlib.clv.value import Prediction
 from cvmlib.portfolio import Portfolio
 from cvmlib.reporting import show, words
-from cvmlib.reporting.value_page import OUTCOMES
 
 _LEVELS = ("sound", "caution", "withheld")
 
@@ -169,7 +168,12 @@ def show_trials(trials: Mapping[str, Trial | None]) -> None:
 def show_all_checks(bases: Mapping[str, UnitBase], verdicts: Mapping[str, Verdict]) -> None:
     """Show every check on every unit."""
     rows = [
-        {"Unit": bases[name].unit.label, "Check": c.name, "Outcome": OUTCOMES[c.outcome], "What was found": c.sentence}
+        {
+            "Unit": bases[name].unit.label,
+            "Check": c.name,
+            "Outcome": words.OUTCOMES[c.outcome],
+            "What was found": c.sentence,
+        }
         for name, verdict in verdicts.items()
         for c in verdict.checks
     ]

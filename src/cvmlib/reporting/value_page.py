@@ -12,7 +12,6 @@ from cvmlib.clv.results import UnitValue
 from cvmlib.reporting import show, words
 
 WITHHELD = "Not shown: the forecast is withheld, for the reasons given at the top of the page."
-OUTCOMES = {"pass": "passed", "warn": "with reservations", "fail": "failed"}
 FEW = 10
 """Customers below which tenths of them say nothing."""
 _SPAN = 1e4  # of the value axis, largest over smallest
@@ -243,7 +242,7 @@ def show_tracking(unit: UnitValue) -> None:
         f"Fitted to the purchases until {_date(totals['calibration_end'])}, the model forecast "
         f"{words.between(holdout['mean'], holdout['low'], holdout['high'], 'purchases')}, until "
         f"{_date(totals['end_of_observation'])}; {_outcome(holdout)}. Of the "
-        f"{words.count(holdout['customers'], 'customer')} known by then, {words.percent(holdout['coverage'])} bought "
+        f"{words.count(holdout['customers'], 'customer')} known by then, {holdout['coverage']:.0%} bought "
         f"as often as their {_interval(totals)} intervals said."
     )
     show.prose(sentence)
@@ -280,7 +279,7 @@ def show_calibration(unit: UnitValue) -> None:
 def show_checks(unit: UnitValue) -> None:
     """Show every check of the model on this unit with its outcome."""
     table = pd.DataFrame(order_checks(unit.totals["checks"]))
-    table["outcome"] = table["outcome"].map(OUTCOMES)
+    table["outcome"] = table["outcome"].map(words.OUTCOMES)
     table["name"] = table["name"].map(lambda name: name[:1].upper() + name[1:])
     names = {"name": "Check", "outcome": "Outcome", "sentence": "What was found"}
     show.table(table.rename(columns=names), "Checks of the model", "model checks")

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 _SCALES = ((1e9, "billion"), (1e6, "million"), (1e5, "thousand"))
 UNKNOWN = "not known"
+OUTCOMES = {"pass": "passed", "warn": "with reservations", "fail": "failed"}
+"""What the outcome of a check is called."""
 
 
 def between(mean: float, low: float, high: float, unit: str = "EUR") -> str:
