@@ -13,7 +13,7 @@ SPARK  := $(VENV)/.ready-spark
 PEERS  := .venv-peers/.ready
 
 NOTEBOOKS := $(strip $(foreach part,models/* reports/* portfolio,$(sort $(wildcard notebooks/$(part).ipynb))))
-STRIP     := --extra-keys "metadata.papermill cell.metadata.papermill"
+STRIP     := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
