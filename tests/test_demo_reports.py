@@ -37,7 +37,7 @@ def write_portfolio(folder: Path) -> Path:
     start, end = text.index("[units.boutique]"), text.index("[units.grocery]")
     text = text[:start] + text[end:]
     text = text.replace("scale = 1.0", "scale = 0.05")
-    sampling = "[portfolio.sampling]\ndraws = 900\ntune = 600\nchains = 2\n\n[demo]"
+    sampling = "[portfolio.sampling]\ndraws = 2000\ntune = 800\nchains = 2\n\n[demo]"
     text = text.replace("[demo]", sampling, 1)
     path = folder / "business_units.toml"
     path.write_text(text)

@@ -18,7 +18,7 @@ end_of_observation = 2026-06-30
 currency = "EUR"
 discount_rate = 0.10
 seed = 1
-sampling = { draws = 400, tune = 400, chains = 4 }
+sampling = { draws = 1000, tune = 600, chains = 4 }
 
 [units.fashion]
 label = "Fashion"

@@ -145,7 +145,7 @@ def test_posteriors_are_saved_with_provenance(company):
     trace, notes = inference.load(folder / "purchases_full.nc")
     assert (trace["posterior"]["rate"] == company.full.purchase.trace["posterior"]["rate"]).all()
     assert notes["units"] == ["fashion", "grocery"] and notes["seed"] == 1
-    assert notes["sampling"] == {"draws": 400, "tune": 400, "chains": 4}
+    assert notes["sampling"] == {"draws": 1000, "tune": 600, "chains": 4}
     assert notes["diagnostics"]["divergences"] == 0 and "pymc" in notes["versions"]
     assert notes["time_scale_days"] == pytest.approx(company.full.purchase.time_scale)
     calibration = json.loads((folder / "purchases_calibration.json").read_text())
