@@ -19,9 +19,9 @@ def main(folder: Path) -> None:
     """Fit twice, the first time briefly, so that everything is compiled; time the second."""
     data = pd.read_csv(folder / "customers.csv").drop(columns="unit")
     data.insert(0, "customer_id", range(len(data)))
-    BetaGeoModel(data).fit(draws=20, tune=20, chains=4, progressbar=False, random_seed=1)
+    BetaGeoModel().fit(data=data, draws=20, tune=20, chains=4, progressbar=False, random_seed=1)
     start = cpu_seconds()
-    BetaGeoModel(data).fit(draws=1000, tune=1000, chains=4, progressbar=False, random_seed=1)
+    BetaGeoModel().fit(data=data, draws=1000, tune=1000, chains=4, progressbar=False, random_seed=1)
     name = f"pymc-marketing {version('pymc-marketing')}, without units"
     print(json.dumps({"name": name, "cpu": cpu_seconds() - start}))
 
