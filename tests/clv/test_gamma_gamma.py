@@ -49,6 +49,14 @@ def test_expected_spend_nears_the_average_of_a_frequent_buyer():
     assert near == pytest.approx(80.0, rel=1e-3)
 
 
+def test_expected_spend_is_linear_in_the_average():
+    x, z = np.array([0.0, 1.0, 9.0]), np.array([0.0, 12.0, 40.0])
+    constant, factor = gamma_gamma.linear_spend(x, *CDNOW)
+    assert constant + factor * z == pytest.approx(gamma_gamma.expected_spend(x, z, *CDNOW), rel=1e-14)
+    p, q, gamma = CDNOW
+    assert factor == pytest.approx(p * x / (p * x + q - 1))
+
+
 def test_infinite_means_say_so():
     found = gamma_gamma.expected_spend(np.array([0.0, 1.0]), np.array([0.0, 10.0]), 2.0, 0.8, 5.0)
     assert np.isinf(found[0]) and found[1] == pytest.approx(2 * (5 + 10) / 1.8)
@@ -58,13 +66,14 @@ def test_simulated_total_given_the_history():
     rng = np.random.default_rng(4)
     purchases = np.tile([0, 1, 3, 3], (60_000, 1))
     x, z = np.array([2.0, 2.0, 2.0, 0.0]), np.array([60.0, 60.0, 60.0, 0.0])
-    drawn = gamma_gamma.simulate_total(purchases, x, z, *CDNOW, rng)
+    p, q, gamma = CDNOW
+    scale = gamma_gamma.simulate_scale(purchases, x, np.full(60_000, p), np.full(60_000, q), rng)
+    drawn = (gamma + x * z) * scale
     assert (drawn[:, 0] == 0).all()
     expected = np.array([0, 1, 3, 3]) * gamma_gamma.expected_spend(x, z, *CDNOW)
     error = drawn.std(axis=0) / np.sqrt(len(drawn))
     assert (np.abs(drawn.mean(axis=0) - expected) <= 4 * error).all()
     # One purchase given nu is Gamma(p, nu), nu is Gamma(q + p x, gamma + x z): a scaled beta prime.
-    p, q, gamma = CDNOW
     shape = stats.betaprime(p, q + p * 2, scale=gamma + 2 * 60.0)
     assert stats.kstest(drawn[::20, 1], shape.cdf).pvalue > 0.001
 

@@ -7,11 +7,12 @@ import pytest
 
 from cvmlib import inference
 from cvmlib.clv import bg_nbd, purchase_model
+from cvmlib.clv.families import BG_NBD
 from cvmlib.errors import UnfitModelError
 from tests.clv.conftest import SAMPLING
 from tests.clv.worlds import World, count_unit, purchase_rows
 
-NAMES = purchase_model.NAMES
+NAMES = BG_NBD.names
 
 
 def expected_total(rows: pd.DataFrame, fit: purchase_model.PurchaseFit, unit: str, year: float = 365.0) -> np.ndarray:
@@ -59,10 +60,16 @@ def test_draws_are_the_published_parameters(pooled_purchases):
     rate, dropout, concentration = (
         inference.thin(posterior[name].sel(unit="small"), 40) for name in ("rate", "dropout", "concentration")
     )
-    assert len(draws.r) == 40
-    assert draws.r / draws.alpha == pytest.approx(rate)
-    assert draws.a / (draws.a + draws.b) == pytest.approx(dropout)
-    assert draws.a + draws.b == pytest.approx(concentration)
+    r, alpha, a, b = draws.values
+    assert draws.family is BG_NBD and len(draws) == 40
+    assert r / alpha == pytest.approx(rate)
+    assert a / (a + b) == pytest.approx(dropout)
+    assert a + b == pytest.approx(concentration)
+    for symbol, values in zip(("r", "alpha", "a", "b"), draws.values, strict=True):
+        assert (draws[symbol] == values).all()
+    for column, values in zip(draws.thin(5).column(), draws.values, strict=True):
+        assert column.shape == (5, 1) and (column[[0, -1], 0] == values[[0, -1]]).all()
+    assert len(draws.thin(99)) == 40
     assert pooled_purchases.units == ("large", "silent", "small")
 
 
@@ -203,8 +210,8 @@ def test_save_and_load_with_provenance(pooled_purchases, tmp_path):
     inference.save(pooled_purchases.trace, path, {"units": list(pooled_purchases.units), "seed": 1})
     trace, notes = inference.load(path)
     loaded = purchase_model.PurchaseFit(
-        trace, tuple(notes["units"]), pooled_purchases.time_scale, inference.diagnose(trace, NAMES)
+        BG_NBD, trace, tuple(notes["units"]), pooled_purchases.time_scale, inference.diagnose(trace, NAMES)
     )
     assert loaded.diagnostics == pooled_purchases.diagnostics
-    for name, values in vars(loaded.draws("small")).items():
-        assert (values == getattr(pooled_purchases.draws("small"), name)).all()
+    for found, saved in zip(loaded.draws("small").values, pooled_purchases.draws("small").values, strict=True):
+        assert (found == saved).all()

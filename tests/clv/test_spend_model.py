@@ -100,7 +100,8 @@ def test_a_constant_price_needs_no_model():
     x, z = np.array([0.0, 1.0, 7.0]), np.array([0.0, 9.99, 9.99])
     assert gamma_gamma.expected_spend(x, z, *draws.column()) == pytest.approx(np.full((30, 3), 9.99), rel=1e-6)
     bought = np.tile([1, 4, 2], (30, 1))
-    total = gamma_gamma.simulate_total(bought, x, z, *draws.column(), np.random.default_rng(1))
+    scale = gamma_gamma.simulate_scale(bought, x, draws.p, draws.q, np.random.default_rng(1))
+    total = (draws.gamma[:, None] + x * z) * scale
     assert total == pytest.approx(9.99 * bought, rel=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""BG/NBD: purchases of a customer who may leave after any of them.
+"""BG/NBD and MBG/NBD: purchases of a customer who may leave after any of them.
 
 Assumptions (Fader, Hardie and Lee 2005, *Marketing Science* 24(2), section 3)
 
@@ -7,6 +7,10 @@ Assumptions (Fader, Hardie and Lee 2005, *Marketing Science* 24(2), section 3)
 3. After each repeat purchase he leaves for good with probability ``p``.
 4. Dropout probabilities vary over customers as Beta(``a``, ``b``).
 5. ``lambda`` and ``p`` are independent.
+
+The MBG/NBD (Batislam, Denizel and Filiztekin 2007, *International Journal of Research in Marketing* 24(3)) lets him
+leave after the first purchase too; functions take it as ``modified``. Whatever his counts, he has then survived one
+chance more, as if b were b + 1, and one without a repeat purchase may have left.
 
 Code names and the symbols of the paper: ``frequency`` is x, ``recency`` is t_x, ``T`` is T. Everything here is a plain
 function of arrays; times are in any one unit, the same for ``recency``, ``T``, ``alpha`` and the window forecast.
@@ -23,7 +27,17 @@ Array = npt.NDArray[np.float64]
 PARAMETERS = ("r", "alpha", "a", "b")
 
 
-def log_likelihood(frequency: Array, recency: Array, T: Array, r: Array, alpha: Array, a: Array, b: Array) -> Array:
+def log_likelihood(
+    frequency: Array,
+    recency: Array,
+    T: Array,
+    r: Array,
+    alpha: Array,
+    a: Array,
+    b: Array,
+    *,
+    modified: bool = False,
+) -> Array:
     """Log-likelihood of each customer (equation 6 of the paper, in logs).
 
     Parameters
@@ -32,6 +46,8 @@ def log_likelihood(frequency: Array, recency: Array, T: Array, r: Array, alpha: 
         Repeat purchases, age at the last of them, and age at the end of observation.
     r, alpha, a, b : array or float
         Parameters; they broadcast against the customers.
+    modified : bool
+        The MBG/NBD.
 
     Returns
     -------
@@ -39,32 +55,46 @@ def log_likelihood(frequency: Array, recency: Array, T: Array, r: Array, alpha: 
         Log-likelihood, of the broadcast shape.
     """
     x = np.asarray(frequency, dtype=float)
+    chances = x + modified
     common = (
         special.gammaln(r + x)
         - special.gammaln(r)
         + r * np.log(alpha)
-        + special.betaln(a, b + x)
+        + special.betaln(a, b + chances)
         - special.betaln(a, b)
         - (r + x) * np.log(alpha + T)
     )
-    return common + np.logaddexp(0.0, _log_odds_left(x, recency, T, r, alpha, a, b))
+    return common + np.logaddexp(0.0, _log_odds_left(x, recency, T, r, alpha, a, b, modified))
 
 
-def probability_alive(frequency: Array, recency: Array, T: Array, r: Array, alpha: Array, a: Array, b: Array) -> Array:
+def probability_alive(
+    frequency: Array,
+    recency: Array,
+    T: Array,
+    r: Array,
+    alpha: Array,
+    a: Array,
+    b: Array,
+    *,
+    modified: bool = False,
+) -> Array:
     """Probability that a customer is alive at ``T`` (Fader, Hardie and Lee 2008, note 021).
 
-    Parameters are those of `log_likelihood`; the result is in (0, 1], and 1 without a repeat purchase, since the
-    model lets a customer leave only at one.
+    Parameters are those of `log_likelihood`; the result is in (0, 1], and in the BG/NBD 1 without a repeat purchase,
+    since that model lets a customer leave only at one.
     """
     x = np.asarray(frequency, dtype=float)
-    return special.expit(-_log_odds_left(x, recency, T, r, alpha, a, b))
+    return special.expit(-_log_odds_left(x, recency, T, r, alpha, a, b, modified))
 
 
-def _log_odds_left(x: Array, recency: Array, T: Array, r: Array, alpha: Array, a: Array, b: Array) -> Array:
-    repeat = x > 0
-    safe = np.where(repeat, x, 1.0)
+def _log_odds_left(
+    x: Array, recency: Array, T: Array, r: Array, alpha: Array, a: Array, b: Array, modified: bool
+) -> Array:
+    chances = x + modified
+    may_leave = chances > 0
+    safe = np.where(may_leave, chances, 1.0)
     odds = np.log(a) - np.log(b + safe - 1.0) + (r + x) * (np.log(alpha + T) - np.log(alpha + recency))
-    return np.where(repeat, odds, -np.inf)
+    return np.where(may_leave, odds, -np.inf)
 
 
 def expected_purchases(
@@ -73,10 +103,10 @@ def expected_purchases(
     """Return the expected (discounted) purchases in the next `horizon` of a customer **who is alive** at ``T``.
 
     Given that he is alive, ``lambda`` is Gamma(r + x, alpha + T) and ``p`` is Beta(a, b + x), independent, whatever
-    the recency; multiply by `probability_alive` for a customer of whom only the counts are known. The purchase rate
-    at time s ahead, ``E[lambda exp(-lambda p s)]``, is a 2F1 and is integrated by Gauss-Legendre quadrature, which
-    has none of the removable poles of the closed form at a = 1 (equation 10 of the paper) and takes continuous
-    discounting in the same sum.
+    the recency (in the MBG/NBD ``p`` is Beta(a, b + x + 1): pass b + 1). Multiply by `probability_alive` for a customer
+    of whom only the counts are known. The purchase rate at time s ahead, ``E[lambda exp(-lambda p s)]``, is a 2F1 and
+    is integrated by Gauss-Legendre quadrature, which has none of the removable poles of the closed form at a = 1
+    (equation 10 of the paper) and takes continuous discounting in the same sum.
 
     Parameters
     ----------
@@ -138,7 +168,7 @@ def _integrated_survival(
             half = 0.5 * (stop - start)
             for k in range(_NODES.size):
                 s = start + half * (1.0 + _NODES[k])
-                value = _mean_survival(shape[i] + power, a[i], c[i], s / rate[i])
+                value = mean_survival(shape[i] + power, a[i], c[i], s / rate[i])
                 total += half * _WEIGHTS[k] * np.exp(-discount * s) * value
             start = stop
         result[i] = total
@@ -146,7 +176,7 @@ def _integrated_survival(
 
 
 @numba.njit(cache=True)
-def _mean_survival(n: float, a: float, c: float, y: float) -> float:  # pragma: no cover - compiled
+def mean_survival(n: float, a: float, c: float, y: float) -> float:  # pragma: no cover - compiled
     """``2F1(n, a; c; -y)`` for n, a > 0, c > a, y >= 0, by the Pfaff transformation with ``z = y / (1 + y)``.
 
     ``(1 + y)^-a 2F1(a, c - n; c; z)`` converges fast but cancels when n is well above c; then
@@ -165,50 +195,29 @@ def _mean_survival(n: float, a: float, c: float, y: float) -> float:  # pragma: 
         k += 1
     term = np.exp(log_term)
     total = term
-    while k < 100_000:
+    for _ in range(10_000_000):
         term *= (first + k) * (second + k) / ((c + k) * (1.0 + k)) * z
         total += term
         k += 1
-        if abs(term) < 1e-14 * abs(total) and (first + k) * (second + k) * z < (c + k) * (1.0 + k):
+        rising = (first + k) * (second + k) * z >= (c + k) * (1.0 + k)
+        if not (rising or abs(term) >= 1e-14 * abs(total)):  # a number that is not one ends the sum too
             break
     return total
 
 
-def expected_since_start(age: Array, r: float, alpha: float, a: float, b: float) -> Array:
-    """Return the expected repeat purchases of a new customer up to each `age` (equation 9), of the shape of `age`."""
-    ages = np.asarray(age, dtype=float)
-    return np.array([expected_purchases(t, 0.0, 0.0, r, alpha, a, b) for t in ages.ravel()]).reshape(ages.shape)
+def expected_since_start(age: Array, r: float, alpha: float, a: float, b: float, *, modified: bool = False) -> Array:
+    """Return the expected repeat purchases of a new customer up to each `age` (equation 9), of the shape of `age`.
 
-
-def simulate_future(
-    horizon: float,
-    frequency: Array,
-    recency: Array,
-    T: Array,
-    r: Array,
-    alpha: Array,
-    a: Array,
-    b: Array,
-    rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
-    """Draw each customer's purchases in the next `horizon`, given his counts: exact, one draw per element.
-
-    A living customer would buy Poisson(lambda * horizon) times if he never left; he leaves at his first dropout, so he
-    buys the smaller of that and a Geometric(p) number.
+    In the MBG/NBD (`modified`) he survives his first purchase with probability ``b / (a + b)``.
     """
-    alive_p = np.asarray(probability_alive(frequency, recency, T, r, alpha, a, b))
-    shape = alive_p.shape
-    alive = rng.random(shape) < alive_p
-    purchases = np.zeros(shape, dtype=np.int64)
-    r, alpha, a, b, x, age = (np.broadcast_to(v, shape)[alive] for v in (r, alpha, a, b, frequency, T))
-    rate = rng.standard_gamma(r + x) / (alpha + age)
-    until_left = rng.geometric(np.clip(rng.beta(a, b + x), 1e-12, 1.0))
-    purchases[alive] = np.minimum(rng.poisson(rate * horizon), until_left)
-    return purchases
+    ages = np.asarray(age, dtype=float)
+    stays = b / (a + b) if modified else 1.0
+    if_alive = [expected_purchases(t, 0.0, 0.0, r, alpha, a, b + modified) for t in ages.ravel()]
+    return stays * np.array(if_alive).reshape(ages.shape)
 
 
 def simulate_customers(
-    T: Array, r: float, alpha: float, a: float, b: float, rng: np.random.Generator
+    T: Array, r: float, alpha: float, a: float, b: float, rng: np.random.Generator, *, modified: bool = False
 ) -> tuple[npt.NDArray[np.int64], Array]:
     """Draw ``(frequency, recency)`` of new customers observed for ``T``: the model's own simulator, the tests' oracle.
 
@@ -220,6 +229,8 @@ def simulate_customers(
         Parameters.
     rng : numpy Generator
         Source of randomness.
+    modified : bool
+        The MBG/NBD.
 
     Returns
     -------
@@ -231,6 +242,8 @@ def simulate_customers(
     p = rng.beta(a, b, T.size)
     frequency, recency = np.zeros(T.size, dtype=np.int64), np.zeros(T.size)
     clock, active = np.zeros(T.size), np.arange(T.size)
+    if modified:
+        active = active[rng.random(T.size) >= p]
     while active.size:
         clock[active] += rng.exponential(1.0, active.size) / np.maximum(rate[active], 1e-300)
         active = active[clock[active] <= T[active]]
@@ -249,7 +262,7 @@ class MaximumLikelihood:
 
 
 def fit_maximum_likelihood(
-    frequency: Array, recency: Array, T: Array, customers: Array | None = None
+    frequency: Array, recency: Array, T: Array, customers: Array | None = None, *, modified: bool = False
 ) -> MaximumLikelihood:
     """Fit one group by maximum likelihood (what flat priors give at the mode); published tables are checked with it.
 
@@ -259,6 +272,8 @@ def fit_maximum_likelihood(
         Count rows.
     customers : array, optional
         Customers per row; 1 by default.
+    modified : bool
+        The MBG/NBD.
     """
     weights = np.ones(len(frequency)) if customers is None else np.asarray(customers, dtype=float)
     x, t_x, age = (np.asarray(v, dtype=float) for v in (frequency, recency, T))
@@ -266,7 +281,7 @@ def fit_maximum_likelihood(
 
     def negative(theta: Array) -> float:
         r, alpha, a, b = np.exp(theta)
-        return -float(weights @ log_likelihood(x, t_x / scale, age / scale, r, alpha, a, b))
+        return -float(weights @ log_likelihood(x, t_x / scale, age / scale, r, alpha, a, b, modified=modified))
 
     start = np.log([0.5, 0.5, 0.7, 2.0])
     options = {"xatol": 1e-8, "fatol": 1e-9, "maxiter": 20_000}

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from cvmlib import inference
-from cvmlib.clv import bg_nbd, purchase_model, spend_model
+from cvmlib.clv import spend_model
+from cvmlib.clv.pooling import Prior
 from cvmlib.clv.prepare import UnitBase
 from cvmlib.clv.study import Models
 from cvmlib.clv.validation import class_names, classify_frequency
@@ -14,17 +15,16 @@ from cvmlib.clv.validation import class_names, classify_frequency
 _PRIOR_DRAWS = 20_000
 _SIMULATIONS = 40
 
-#: Parameter of the posterior: the prior it comes from, the inverse of its link, and its name for people.
-_LINKS = {
-    "shape": ("log_shape", np.exp, "shape r of the rates"),
-    "dropout": ("logit_dropout", lambda v: 1.0 / (1.0 + np.exp(-v)), "mean dropout probability"),
-    "concentration": ("log_concentration", np.exp, "concentration of dropout"),
+_INVERSE = {"log": np.exp, "logit": lambda v: 1.0 / (1.0 + np.exp(-v))}
+
+#: Parameter of the spend model: the prior it comes from, the inverse of its link, and its name for people.
+_SPEND = {
     "p": ("log_p", np.exp, "p, regularity of spend"),
     "q": ("log_q_less_one", lambda v: 1.0 + np.exp(v), "q, likeness of customers"),
 }
 
 
-def sample_prior(prior: purchase_model.Prior, seed: int = 0) -> np.ndarray:
+def sample_prior(prior: Prior, seed: int = 0) -> np.ndarray:
     """Draw a unit's parameter, on its link scale, from the hierarchical prior: shape (20000,)."""
     rng = np.random.default_rng(seed)
     centre = rng.normal(prior.mean, prior.sd, _PRIOR_DRAWS)
@@ -40,14 +40,20 @@ def compare_priors(models: Models) -> pd.DataFrame:
     DataFrame
         ``parameter``, ``name`` (unit or "prior"), ``mean`` (median), ``low``, ``high``.
     """
-    priors = {prior.name: prior for prior in (*purchase_model.PRIORS, *spend_model.PRIORS)}
+    compared = [
+        (models.purchase.trace["posterior"][p.name], p.prior, _INVERSE[p.link], p.label)
+        for p in models.purchase.family.parameters
+        if not p.per_time  # its prior is for times of no unit that people know
+    ]
+    if models.spend.trace is not None:
+        priors = {prior.name: prior for prior in spend_model.PRIORS}
+        posterior = models.spend.trace["posterior"]
+        compared += [
+            (posterior[name], priors[prior], inverse, label) for name, (prior, inverse, label) in _SPEND.items()
+        ]
     rows = []
-    for parameter, (prior, inverse, label) in _LINKS.items():
-        trace = models.spend.trace if parameter in spend_model.NAMES else models.purchase.trace
-        if trace is None:
-            continue
-        rows.append({"parameter": label, "name": "prior"} | _quantiles(inverse(sample_prior(priors[prior]))))
-        values = trace["posterior"][parameter]
+    for values, prior, inverse, label in compared:
+        rows.append({"parameter": label, "name": "prior"} | _quantiles(inverse(sample_prior(prior))))
         for unit in values["unit"].to_numpy():
             rows.append({"parameter": label, "name": str(unit)} | _quantiles(values.sel(unit=unit).to_numpy().ravel()))
     return pd.DataFrame(rows)
@@ -55,7 +61,7 @@ def compare_priors(models: Models) -> pd.DataFrame:
 
 def summarise_posteriors(models: Models) -> pd.DataFrame:
     """Tabulate every parameter of both models: mean, sd, 90% interval, R-hat and effective sample sizes."""
-    parts = [inference.summarise(models.purchase.trace, purchase_model.NAMES)]
+    parts = [inference.summarise(models.purchase.trace, models.purchase.family.names)]
     if models.spend.trace is not None:
         parts.append(inference.summarise(models.spend.trace, spend_model.NAMES))
     return pd.concat(parts).rename_axis("parameter").reset_index()
@@ -84,14 +90,15 @@ def check_frequencies(base: UnitBase, models: Models, seed: int) -> pd.DataFrame
     actual = classify_frequency(rows["frequency"])
     draws = models.purchase.draws(base.unit.name, _SIMULATIONS)
     rng = np.random.default_rng(seed)
-    ages = np.repeat(rows["T"].to_numpy(dtype=float), weights)
+    age = models.calendars[base.unit.name].elapsed(rows["T"].to_numpy(dtype=float))
+    ages = np.repeat(age, weights)
     simulated = np.array(
         [
             np.bincount(
-                classify_frequency(bg_nbd.simulate_customers(ages, r, alpha, a, b, rng)[0]),
+                classify_frequency(models.purchase.family.simulate_customers(ages, *draw, rng)[0]),
                 minlength=len(class_names()),
             )
-            for r, alpha, a, b in zip(draws.r, draws.alpha, draws.a, draws.b, strict=True)
+            for draw in zip(*draws.values, strict=True)
         ]
     )
     low, high = np.quantile(simulated, [0.05, 0.95], axis=0)

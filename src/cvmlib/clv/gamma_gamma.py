@@ -10,6 +10,7 @@ Code names and the symbols of the note: ``frequency`` is x (repeat purchases), `
 value), ``gamma`` is v in some texts. Money is in any one unit, the same for ``monetary_value`` and ``gamma``.
 """
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
@@ -42,36 +43,59 @@ def log_likelihood(frequency: Array, monetary_value: Array, p: Array, q: Array, 
     )
 
 
+def linear_spend(frequency: Array, p: Array, q: Array, gamma: Array) -> tuple[Array, Array]:
+    """Return A and B of the expected value per purchase ``A + B z`` of a customer of mean spend z (equation 5).
+
+    Infinite and 0 where ``p x + q <= 1``.
+    """
+    x = np.asarray(frequency, dtype=float)
+    events = p * x + q - 1.0
+    some = events > 0
+    each = p / np.where(some, events, 1.0)
+    return np.where(some, each * gamma, np.inf), np.where(some, each * x, 0.0)
+
+
 def expected_spend(frequency: Array, monetary_value: Array, p: Array, q: Array, gamma: Array) -> Array:
     """Return the expected value per purchase of a customer (equation 5); his population's mean without repeats.
 
     It is a mean of the customer's own average and of the population's, weighted by ``p x`` and ``q - 1``; infinite
     where ``p x + q <= 1``.
     """
-    events = p * np.asarray(frequency, dtype=float) + q - 1.0
-    spend = p * (gamma + np.asarray(frequency) * np.asarray(monetary_value)) / np.where(events > 0, events, 1.0)
-    return np.where(events > 0, spend, np.inf)
+    constant, factor = linear_spend(frequency, p, q, gamma)
+    return constant + factor * np.asarray(monetary_value)
 
 
-def simulate_total(
-    purchases: npt.NDArray[np.int64],
-    frequency: Array,
-    monetary_value: Array,
-    p: Array,
-    q: Array,
-    gamma: Array,
-    rng: np.random.Generator,
-) -> Array:
-    """Draw the total value of `purchases` future purchases of each customer, given his history.
+@numba.njit(cache=True)
+def simulate_scale(
+    purchases: npt.NDArray[np.int64], frequency: Array, p: Array, q: Array, rng: np.random.Generator
+) -> Array:  # pragma: no cover - compiled
+    """Draw the total value of future purchases in units of ``gamma + x z``, so that it fits any mean spend z so far.
 
-    ``nu`` is Gamma(q + p x, gamma + x z) given the history, and the sum of n purchases is Gamma(p n, nu).
+    ``nu`` is Gamma(q + p x, gamma + x z) given the history, and the sum of n purchases is Gamma(p n, nu): the ratio of
+    standard Gamma(p n) and Gamma(q + p x), times ``gamma + x z``.
+
+    Parameters
+    ----------
+    purchases : int array, shape (draws, customers)
+        Future purchases n.
+    frequency : array, shape (customers,)
+        Repeat purchases x so far.
+    p, q : array, shape (draws,)
+        Parameters.
+    rng : numpy Generator
+        Source of randomness.
+
+    Returns
+    -------
+    array, shape (draws, customers)
     """
-    total = np.zeros(purchases.shape)
-    some = purchases > 0
-    x, z, p, q, gamma = (np.broadcast_to(v, purchases.shape)[some] for v in (frequency, monetary_value, p, q, gamma))
-    nu = rng.standard_gamma(q + p * x) / (gamma + x * z)
-    total[some] = rng.standard_gamma(p * purchases[some]) / np.maximum(nu, 1e-300)
-    return total
+    scale = np.zeros(purchases.shape)
+    for s in range(purchases.shape[0]):
+        for i in range(purchases.shape[1]):
+            if purchases[s, i] > 0:
+                total = rng.standard_gamma(p[s] * purchases[s, i])
+                scale[s, i] = total / max(rng.standard_gamma(q[s] + p[s] * frequency[i]), 1e-300)
+    return scale
 
 
 def simulate_customers(

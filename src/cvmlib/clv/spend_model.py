@@ -17,7 +17,8 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from cvmlib import inference
-from cvmlib.clv.purchase_model import Prior, pool_coordinates, pooled
+from cvmlib.clv import gamma_gamma_kernel
+from cvmlib.clv.pooling import Prior, pool_coordinates, pooled
 from cvmlib.errors import UnfitModelError
 
 NAMES = ["mean_spend", "p", "q"]
@@ -82,21 +83,14 @@ def build_model(counts: pd.DataFrame, units: list[str], pools: Mapping[str, str]
     z = counts["monetary_value"].to_numpy(dtype=float)
     n = counts["customers"].to_numpy(dtype=float)
     scale = float(np.exp(np.average(np.log(z), weights=n)))
-    total = x * z / scale
-    sums = pd.DataFrame({"x": x * n, "log": x * np.log(total) * n, "n": n}).groupby(codes).sum()
-    sums = sums.reindex(range(len(units)), fill_value=0.0)
-    pairs = pd.DataFrame({"unit": codes, "x": x, "n": n}).groupby(["unit", "x"])["n"].sum().reset_index()
-    g, fx, fn = pairs["unit"].to_numpy(), pairs["x"].to_numpy(), pairs["n"].to_numpy()
+    data = gamma_gamma_kernel.lay_out(codes, x, x * z / scale, n, len(units))
     with pm.Model(coords=pool_coordinates(units, pools)) as model:
         log_mean, log_p, log_q = (pooled(prior, pools) for prior in PRIORS)
         pm.Deterministic("mean_spend", pt.exp(log_mean) * scale, dims="unit")
         p = pm.Deterministic("p", pt.exp(log_p), dims="unit")
         q = pm.Deterministic("q", 1.0 + pt.exp(log_q), dims="unit")
         gamma = pt.exp(log_mean) * (q - 1.0) / p
-        by_unit = sums["n"].to_numpy() * (q * pt.log(gamma) - pt.gammaln(q)) + p * sums["log"].to_numpy()
-        by_frequency = fn * (pt.gammaln(p[g] * fx + q[g]) - pt.gammaln(p[g] * fx))
-        by_row = n * (p[codes] * x + q[codes]) * pt.log(gamma[codes] + total)
-        pm.Potential("log_likelihood", by_unit.sum() + by_frequency.sum() - by_row.sum())
+        pm.Potential("log_likelihood", gamma_gamma_kernel.log_likelihood_of(data, p, q, gamma))
     return model
 
 
