@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv.counts import count_customers, count_purchases, count_rows, holdout_split, last_period, returned_share
+from cvmlib.clv.counts import count_customers, count_purchases, count_returns, count_rows, holdout_split, last_period
 
 SPLIT, END = date(2025, 3, 14), date(2025, 12, 31)
 
@@ -197,7 +197,7 @@ def test_holdout_split_keeps_whole_months(end, months, split):
 
 def returns(*rows: tuple[str, str, float]) -> float:
     frame = pd.DataFrame(rows, columns=["customer_id", "date", "value"])
-    return returned_share(ibis.memtable(frame.assign(date=pd.to_datetime(frame["date"], format="ISO8601"))))
+    return count_returns(ibis.memtable(frame.assign(date=pd.to_datetime(frame["date"], format="ISO8601")))).share
 
 
 def test_returned_share_by_hand():
@@ -215,3 +215,21 @@ def test_returned_share_stays_a_share():
     assert returns(("a", "2026-01-01", 10.0), ("a", "2026-01-05", -30.0)) == 1.0
     assert returns(("a", "2026-01-01", -10.0)) == 0.0
     assert returns(("a", "2026-01-01", 0.0)) == 0.0
+
+
+def test_returns_know_how_sure_they_are():
+    """Orders of 20, a fifth of them sent back whole: the share scatters over companies as its standard error says."""
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(60):
+        customer = np.repeat(np.arange(150), rng.integers(1, 6, 150))
+        back = rng.random(len(customer)) < 0.2
+        day = pd.Timestamp("2026-01-01") + pd.to_timedelta(2 * np.arange(len(customer)), unit="D")
+        orders = pd.DataFrame({"customer_id": customer.astype(str), "date": day, "value": 20.0})
+        sent = orders[back].assign(date=day[back] + pd.Timedelta(days=1), value=-20.0)
+        found.append(count_returns(ibis.memtable(pd.concat([orders, sent], ignore_index=True))))
+    shares, errors = np.array([r.share for r in found]), np.array([r.share_sd for r in found])
+    assert shares.mean() == pytest.approx(0.2, abs=3 * shares.std() / np.sqrt(60))
+    assert errors.mean() == pytest.approx(shares.std(), rel=0.3)  # three standard errors of a deviation from 60
+    # What one customer sends back varies by 20^2 x 0.2 x 0.8 per order of 20.
+    assert np.mean([r.noise for r in found]) == pytest.approx(20 * 0.2 * 0.8, rel=0.1)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cvmlib.clv import bg_nbd
+from cvmlib.clv.families import BG_NBD
 from cvmlib.clv.purchase_model import Draws
 from cvmlib.clv.timing import Regularity
 from cvmlib.clv.validation import (
@@ -184,16 +185,18 @@ def test_classes_of_frequency():
 def test_tracking_sums_the_cohorts():
     rng = np.random.default_rng(1)
     names = {"r": 0.8, "alpha": 30.0, "a": 0.9, "b": 4.0}
-    draws = Draws(**{name: v * rng.lognormal(0, 0.1, 50) for name, v in names.items()})
-    starts = np.array([0.0, 10.0, 45.0, 300.0])
+    draws = Draws(BG_NBD, tuple(v * rng.lognormal(0, 0.1, 50) for v in names.values()))
     cohorts = pd.DataFrame({"customers": [5, 100, 20, 60]})
-    days = np.array([0.0, 5.0, 30.0, 120.0, 299.0, 700.0])
-    found = track(cohorts, draws, starts, days)
+    pace = rng.lognormal(0, 0.2, 50)  # of operational time, which differs between draws
+    starts = np.outer(pace, [0.0, 10.0, 45.0, 300.0])
+    times = np.outer(pace, [0.0, 5.0, 30.0, 120.0, 299.0, 700.0])
+    found = track(cohorts, draws, starts, times)
     paths = []
-    for r, alpha, a, b in zip(draws.r, draws.alpha, draws.a, draws.b, strict=True):
-        by_cohort = [bg_nbd.expected_since_start(np.clip(days - s, 0, None), r, alpha, a, b) for s in starts]
+    for i, (r, alpha, a, b) in enumerate(zip(*draws.values, strict=True)):
+        ages = np.clip(times[i] - starts[i][:, None], 0, None)
+        by_cohort = [bg_nbd.expected_since_start(age, r, alpha, a, b) for age in ages]
         paths.append(cohorts["customers"].to_numpy() @ np.array(by_cohort))
     low, high = np.quantile(paths, [0.05, 0.95], axis=0)
-    assert list(found["day"]) == list(days) and found["mean"][0] == 0
+    assert list(found) == ["mean", "low", "high"] and found["mean"][0] == 0
     for name, expected in (("mean", np.mean(paths, axis=0)), ("low", low), ("high", high)):
         assert found[name].to_numpy() == pytest.approx(expected, rel=0.003)

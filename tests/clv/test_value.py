@@ -6,61 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv import bg_nbd, gamma_gamma, value
+from cvmlib.clv import bg_nbd, expectation, gamma_gamma, predictive, value
+from cvmlib.clv.ahead import Ahead, Outlook
 from cvmlib.clv.purchase_model import Draws as PurchaseDraws
-from cvmlib.clv.spend_model import Draws as SpendDraws
-from cvmlib.clv.value import Terms, predict
-
-BUYING = {"r": 0.8, "alpha": 60.0, "a": 0.9, "b": 4.0}
-SPENDING = {"p": 6.0, "q": 4.0, "gamma": 15.0}
-YEAR = 365.0
-
-
-def known(draws: int = 400) -> tuple[PurchaseDraws, SpendDraws]:
-    """Posterior draws of someone who knows the parameters."""
-    return (
-        PurchaseDraws(**{name: np.full(draws, v) for name, v in BUYING.items()}),
-        SpendDraws(**{name: np.full(draws, v) for name, v in SPENDING.items()}),
-    )
-
-
-def unsure(draws: int = 400, sd: float = 0.1) -> tuple[PurchaseDraws, SpendDraws]:
-    """Posterior draws that are not all alike."""
-    rng = np.random.default_rng(1)
-    return (
-        PurchaseDraws(**{name: v * rng.lognormal(0, sd, draws) for name, v in BUYING.items()}),
-        SpendDraws(**{name: v * rng.lognormal(0, sd, draws) for name, v in SPENDING.items()}),
-    )
-
-
-def simulate_base(seed: int, customers: int = 1500) -> pd.DataFrame:
-    """Customers with their counts, and the purchases and undiscounted money of their real next year."""
-    rng = np.random.default_rng(seed)
-    T = rng.integers(1, 1000, customers).astype(float)
-    rate, p = rng.gamma(BUYING["r"], 1 / BUYING["alpha"], customers), rng.beta(BUYING["a"], BUYING["b"], customers)
-    nu = rng.gamma(SPENDING["q"], 1 / SPENDING["gamma"], customers)
-    past, leaves = rng.poisson(rate * T), rng.geometric(p)
-    x = np.minimum(past, leaves)
-    recency = np.where(x > 0, T * rng.beta(np.maximum(x, 1), np.maximum(past - x, 0) + 1), 0.0)
-    ahead = np.where(past < leaves, np.minimum(rng.poisson(rate * YEAR), leaves - past), 0)
-    spend = rng.gamma(np.maximum(SPENDING["p"] * x, 1e-9)) / nu / np.maximum(x, 1)
-    money = rng.gamma(np.maximum(SPENDING["p"] * ahead, 1e-9)) / nu * (ahead > 0)
-    return pd.DataFrame(
-        {
-            "frequency": x,
-            "recency": recency,
-            "T": T,
-            "monetary_value": np.where(x > 0, spend, 0.0),
-            "customers": 1,
-            "ahead": ahead,
-            "money": money,
-        }
-    )
-
-
-def one_row(x=3, recency=200.0, T=300.0, z=40.0, customers=1) -> pd.DataFrame:
-    names = ["frequency", "recency", "T", "monetary_value", "customers"]
-    return pd.DataFrame([[x, recency, T, z, customers]], columns=names)
+from cvmlib.clv.terms import Terms
+from cvmlib.clv.value import predict, residual
+from tests.clv.buyers import BUYING, YEAR, counts_of, known, loyal, one_row, simulate_base, unsure, year_ahead
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +21,7 @@ def base() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def predicted(base):
-    return predict(base, *known(), Terms(YEAR), seed=1)
+    return predict(base, *known(), Terms(), year_ahead(), seed=1)
 
 
 def test_means_against_what_happens(base, predicted):
@@ -85,21 +36,21 @@ def test_means_against_what_happens(base, predicted):
 
 def test_means_are_averages_over_draws():
     purchase, spend = unsure(30)
-    found = predict(one_row(), purchase, spend, Terms(YEAR, discount_rate=0.1), seed=1).rows.iloc[0]
-    alive, purchases, money = [], [], []
+    found = predict(one_row(), purchase, spend, Terms(0.1), year_ahead(30), seed=1).rows.iloc[0]
+    alive, purchases, money, prices = [], [], [], []
     for i in range(30):
-        at = (purchase.r[i], purchase.alpha[i], purchase.a[i], purchase.b[i])
+        at = [v[i] for v in purchase.values]
         x, t_x, T = np.array([3.0]), np.array([200.0]), np.array([300.0])
         alive.append(bg_nbd.probability_alive(x, t_x, T, *at)[0])
         ahead = bg_nbd.expected_purchases(YEAR, x, T, *at)[0]
         discounted = bg_nbd.expected_purchases(YEAR, x, T, *at, discount=np.log(1.1) / 365.25)[0]
         purchases.append(alive[-1] * ahead)
-        per_purchase = gamma_gamma.expected_spend(x, 40.0, spend.p[i], spend.q[i], spend.gamma[i])[0]
-        money.append(alive[-1] * discounted * per_purchase)
+        prices.append(gamma_gamma.expected_spend(x, 40.0, spend.p[i], spend.q[i], spend.gamma[i])[0])
+        money.append(alive[-1] * discounted * prices[-1])
     assert found["p_alive"] == pytest.approx(np.mean(alive))
     assert found["purchases"] == pytest.approx(np.mean(purchases))
-    assert found["value"] == pytest.approx(np.mean(money))
-    assert found["value"] < found["purchases"] * found["spend"] * 1.1
+    assert found["spend"] == pytest.approx(np.mean(prices))
+    assert found["value"] == pytest.approx(np.mean(money), rel=1e-4)  # discounted by the month
 
 
 def test_intervals_of_customers_cover(base, predicted):
@@ -118,7 +69,7 @@ def test_intervals_of_customers_cover(base, predicted):
 def test_half_intervals_cover_half():
     base = simulate_base(seed=6)
     base = base[(base["frequency"] >= 3) & (base["recency"] > base["T"] - 60)]
-    rows = predict(base, *known(), Terms(YEAR, interval=0.5), seed=1).rows
+    rows = predict(base, *known(), Terms(interval=0.5), year_ahead(), seed=1).rows
     money = base["money"].to_numpy()
     inside = (money >= rows["value_low"]) & (money <= rows["value_high"])
     assert inside.mean() == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / len(base)))
@@ -128,7 +79,7 @@ def test_intervals_of_totals_cover_over_seeds():
     held = {"purchases": 0, "value": 0}
     for seed in range(100, 160):
         base = simulate_base(seed, customers=250)
-        found = predict(base, *known(200), Terms(YEAR), seed=seed, mean_draws=1)
+        found = predict(base, *known(200), Terms(), year_ahead(200), seed=seed, mean_draws=1)
         for name, actual in (("purchases", base["ahead"].sum()), ("value", base["money"].sum())):
             total = found.total(name)
             held[name] += total["low"] <= actual <= total["high"]
@@ -145,60 +96,73 @@ def test_totals_agree_with_the_means(predicted):
         assert inside.mean() == pytest.approx(0.9, abs=0.02)
 
 
+def test_variance_of_totals_is_that_of_the_customers(base):
+    """At known parameters customers are independent: the variances of single ones add up."""
+    base = base.head(300)
+    purchase, spend = known(1000)
+    total = predict(base, purchase, spend, Terms(), year_ahead(1000), seed=2)
+    rng = np.random.default_rng(9)
+    x, t_x, T = counts_of(base)
+    each = purchase.family.simulate_future(np.full(1000, YEAR), x, t_x, T, *purchase.values, rng)
+    money = (spend.gamma[0] + x * base["monetary_value"].to_numpy()) * gamma_gamma.simulate_scale(
+        each, x, spend.p, spend.q, rng
+    )
+    # The standard error of a variance from 1000 normal draws is 4.5% of it; of money a little more.
+    assert total.purchases.var() == pytest.approx(each.var(axis=0).sum(), rel=4 * 0.045)
+    assert total.value.var() == pytest.approx(money.var(axis=0).sum(), rel=4 * 0.06)
+
+
 def test_totals_carry_the_uncertainty_of_the_parameters(base):
+    """Law of total variance: the noise of the customers and the uncertainty of their expectation."""
     base = base.head(500)
-    chance = predict(base, *known(), Terms(YEAR), seed=1).purchases.std()
+    chance = predict(base, *known(), Terms(), year_ahead(), seed=1).purchases.std()
     purchase, spend = unsure(sd=0.2)
-    total = predict(base, purchase, spend, Terms(YEAR), seed=1).purchases
-    x, t_x, T = (base[name].to_numpy(dtype=float) for name in ("frequency", "recency", "T"))
+    total = predict(base, purchase, spend, Terms(), year_ahead(), seed=1).purchases
+    x, t_x, T = counts_of(base)
     column = purchase.column()
     each = bg_nbd.probability_alive(x, t_x, T, *column) * bg_nbd.expected_purchases(YEAR, x, T, *column)
-    expectation = each.sum(axis=1).std()
-    assert total.std() == pytest.approx(np.hypot(chance, expectation), rel=0.1)
+    expectation_sd = each.sum(axis=1).std()
+    assert total.std() == pytest.approx(np.hypot(chance, expectation_sd), rel=0.1)
     assert total.std() > 1.5 * chance
 
 
+def test_common_shocks_of_the_calendar_reach_the_totals(base):
+    """All customers live through the same year: a year that is 20% longer or shorter moves them together."""
+    days = np.linspace(0.0, YEAR, 13)
+    pace = np.exp(np.random.default_rng(3).normal(0.0, 0.2, 400))
+    base = base.head(600)
+    shaken = predict(base, *known(), Terms(), Ahead(np.outer(pace, days), days), seed=1)
+    still = predict(base, *known(), Terms(), year_ahead(), seed=1)
+    x, t_x, T = counts_of(base)
+    alive = bg_nbd.probability_alive(x, t_x, T, **BUYING)
+    expected = np.array([alive @ bg_nbd.expected_purchases(YEAR * one, x, T, **BUYING) for one in pace])
+    assert shaken.purchases.std() == pytest.approx(np.hypot(still.purchases.std(), expected.std()), rel=0.1)
+    assert shaken.purchases.std() > 2 * still.purchases.std()
+    assert shaken.total("purchases")["mean"] == pytest.approx(expected.mean(), rel=1e-6)
+
+
 def test_a_row_of_fifty_stands_for_fifty_customers():
-    draws, terms = unsure(1000), Terms(YEAR, 0.1, 0.4)
-    row = predict(one_row(customers=50), *draws, terms, seed=1)
-    each = predict(pd.concat([one_row()] * 50, ignore_index=True), *draws, terms, seed=1)
-    assert len(row.rows) == 1
-    means = ["p_alive", "purchases", "spend", "value"]
-    assert row.rows[means].iloc[0].to_numpy() == pytest.approx(each.rows[means].iloc[7].to_numpy())
+    draws, terms, ahead = unsure(1000), Terms(0.1, 0.4), year_ahead(1000)
+    row = predict(one_row(customers=50), *draws, terms, ahead, seed=1)
+    each = predict(pd.concat([one_row()] * 50, ignore_index=True), *draws, terms, ahead, seed=1)
+    assert len(row.rows) == 1 and len(each.rows) == 50
+    names = list(row.rows.columns.drop("customers"))
+    assert (row.rows[names].iloc[0] == each.rows[names].iloc[7]).all()
     assert row.total("value")["mean"] == pytest.approx(each.total("value")["mean"])
     assert row.value == pytest.approx(each.value)  # the same customers in the same order
-    other = predict(one_row(customers=50), *draws, terms, seed=2)
+    other = predict(one_row(customers=50), *draws, terms, ahead, seed=2)
     assert other.total("value") == pytest.approx(row.total("value"), rel=0.12)
     # The interval is that of one customer, not of fifty.
-    assert row.rows["value_high"][0] == pytest.approx(each.rows["value_high"].mean(), rel=0.1)
     assert row.rows["value_high"][0] < row.total("value")["mean"] / 5
-
-
-def test_chunks_hold_no_more_than_they_may(monkeypatch):
-    rows = pd.concat([one_row(customers=n) for n in (1, 10, 9, 1000, 3, 1, 37, 100)], ignore_index=True)
-    monkeypatch.setattr(value, "_CELLS", 40 * 50)
-    chunks = list(value._chunks(rows, draws=50))
-    assert max(chunk["customers"].sum() for chunk in chunks) <= 40
-    together = pd.concat(chunks)
-    pd.testing.assert_series_equal(together.groupby(level=0)["customers"].sum(), rows["customers"])
-    held = []
-    simulate = bg_nbd.simulate_future
-
-    def watched(*arguments):
-        held.append(simulate(*arguments))
-        return held[-1]
-
-    monkeypatch.setattr(bg_nbd, "simulate_future", watched)
-    predict(rows, *known(50), Terms(YEAR), seed=1)
-    assert max(array.size for array in held) <= 2000 and sum(array.size for array in held) == 1161 * 50
 
 
 def test_chunking_changes_no_mean_and_no_distribution(monkeypatch, base):
     rows = base.head(300).assign(customers=np.r_[200, np.ones(299, dtype=int)])
-    terms = Terms(YEAR, 0.1, 0.4)
-    whole = predict(rows, *unsure(sd=0.3), terms, seed=1)
-    monkeypatch.setattr(value, "_CELLS", 20_000)
-    parts = predict(rows, *unsure(sd=0.3), terms, seed=1)
+    terms = Terms(0.1, 0.4)
+    whole = predict(rows, *unsure(sd=0.3), terms, year_ahead(), seed=1)
+    for module in (predictive, expectation):
+        monkeypatch.setattr(module, "_CELLS", 20_000)
+    parts = predict(rows, *unsure(sd=0.3), terms, year_ahead(), seed=1)
     assert len(parts.rows) == 300 and (parts.rows["customers"] == rows["customers"]).all()
     exact = ["frequency", "p_alive", "purchases", "spend", "value"]
     pd.testing.assert_frame_equal(parts.rows[exact], whole.rows[exact])
@@ -214,25 +178,35 @@ def test_chunking_changes_no_mean_and_no_distribution(monkeypatch, base):
 
 def test_the_same_seed_gives_the_same_numbers(base):
     rows = base.head(50)
-    one, same = (predict(rows, *unsure(), Terms(YEAR), seed=3) for _ in range(2))
+    terms = Terms(returned_share=0.1, returned_share_sd=0.02, returned_noise=3.0)
+    one, same = (predict(rows, *unsure(), terms, year_ahead(), seed=3) for _ in range(2))
     pd.testing.assert_frame_equal(one.rows, same.rows)
     assert (one.value == same.value).all()
-    assert (predict(rows, *unsure(), Terms(YEAR), seed=4).value != one.value).any()
+    assert (predict(rows, *unsure(), terms, year_ahead(), seed=4).value != one.value).any()
+    # The purchases that happen do not depend on what they are worth.
+    assert (predict(rows, *unsure(), Terms(0.3, 0.1), year_ahead(), seed=3).purchases == one.purchases).all()
+
+
+def test_large_bases_simulate_fewer_draws(monkeypatch, base):
+    monkeypatch.setattr(value, "_BUDGET", 300 * len(base))
+    fewer = predict(base, *unsure(1000, sd=0.3), Terms(), year_ahead(1000), seed=1)
+    assert len(fewer.value) == 300
+    monkeypatch.setattr(value, "_BUDGET", 1)
+    fewest = predict(base, *unsure(1000, sd=0.3), Terms(), year_ahead(1000), seed=1)
+    assert len(fewest.value) == 200
+    # Draw by draw they belong together: the parameters are those of the same draw.
+    assert np.corrcoef(fewer.purchases[:200], fewest.purchases)[0, 1] > 0.95
 
 
 def test_money_by_hand():
     """Loyal customers who buy once a day at a price of 10: nothing is left to chance but the count."""
-    draws = 500
-    purchase = PurchaseDraws(*(np.full(draws, v) for v in (1e8, 1e8, 1e-9, 1e3)))
-    spend = SpendDraws(np.full(draws, 1e8), np.full(draws, 1e8), np.full(draws, 10 * (1e8 - 1) / 1e8))
-    terms = Terms(horizon=365.25, margin=0.4, returned_share=0.1, per_transaction=1.5)
+    terms = Terms(margin=0.4, returned_share=0.1, per_transaction=1.5)
     assert terms.kept == pytest.approx(0.36)
 
-    def worth(**changes) -> float:
+    def worth(horizon=365.25, **changes) -> float:
         row = one_row(x=0, recency=0.0, T=0.0, z=0.0, customers=20)
-        found = predict(row, purchase, spend, replace(terms, **changes), seed=1)
-        simulated = found.value
-        assert simulated.mean() == pytest.approx(found.total("value")["mean"], rel=0.01)
+        found = predict(row, *loyal(500), replace(terms, **changes), year_ahead(500, horizon), seed=1)
+        assert found.value.mean() == pytest.approx(found.total("value")["mean"], rel=0.01)
         middle = found.rows[["value_low", "value_high"]].iloc[0].mean()
         assert middle == pytest.approx(found.rows["value"][0], rel=0.02)
         return float(found.rows["value"][0])
@@ -240,26 +214,119 @@ def test_money_by_hand():
     assert worth() == pytest.approx(365.25 * (10 * 0.36 - 1.5), rel=1e-5)
     assert worth(per_transaction=0.0, returned_share=0.0) == pytest.approx(365.25 * 4, rel=1e-5)
     assert worth(per_customer_year=100.0) == pytest.approx(365.25 * 2.1 - 100, rel=1e-5)
-    assert worth(per_customer_year=100.0, horizon=365.25 / 2) == pytest.approx(365.25 / 2 * 2.1 - 50, rel=1e-5)
+    assert worth(365.25 / 2, per_customer_year=100.0) == pytest.approx(365.25 / 2 * 2.1 - 50, rel=1e-5)
     factor = (1 - 1 / 1.25) / np.log(1.25)  # a payment a day, at 25 percent a year
     assert worth(discount_rate=0.25) == pytest.approx(365.25 * 2.1 * factor, rel=1e-5)
     assert worth(discount_rate=0.25, per_customer_year=100.0) == pytest.approx((365.25 * 2.1 - 100) * factor, rel=1e-5)
 
 
 def test_service_costs_end_with_the_customer():
-    terms = Terms(YEAR, per_customer_year=100.0)
+    terms = Terms(per_customer_year=100.0)
     for T, low, high in ((201.0, 60, 100), (900.0, 0, 25)):
         row = one_row(x=8, recency=200.0, T=T)
-        cost = (
-            predict(row, *known(10), replace(terms, per_customer_year=0.0), seed=1).rows["value"]
-            - predict(row, *known(10), terms, seed=1).rows["value"]
-        )[0]
+        free = predict(row, *known(10), replace(terms, per_customer_year=0.0), year_ahead(10), seed=1)
+        paid = predict(row, *known(10), terms, year_ahead(10), seed=1)
+        cost = (free.rows["value"] - paid.rows["value"])[0]
         alive = bg_nbd.probability_alive(np.array([8]), np.array([200.0]), np.array([T]), **BUYING)[0]
         days = bg_nbd.expected_time_alive(YEAR, np.array([8]), np.array([T]), **BUYING)[0]
-        assert cost == pytest.approx(100 * alive * days / 365.25)
+        assert cost == pytest.approx(100 * alive * days / 365.25, rel=4e-3)  # trapezoid over months
         assert low < cost < high
+        for end in ("value_low", "value_high"):
+            assert free.rows[end][0] - paid.rows[end][0] == pytest.approx(cost)
+        assert free.value - paid.value == pytest.approx(np.full(10, cost))
+
+
+def test_service_costs_of_each_draw(base):
+    """With fewer draws for the means than for the totals, the costs of the others are predicted from the parameters."""
+    terms, ahead = Terms(per_customer_year=100.0), year_ahead(400)
+    rows = base.head(300)
+    free = predict(rows, *unsure(sd=0.2), replace(terms, per_customer_year=0.0), ahead, seed=1)
+    exact = free.value - predict(rows, *unsure(sd=0.2), terms, ahead, seed=1).value
+    found = free.value - predict(rows, *unsure(sd=0.2), terms, ahead, seed=1, mean_draws=100).value
+    purchase = Outlook(*unsure(sd=0.2), ahead).spread(400).purchase
+    x, t_x, T = counts_of(rows)
+    for i in (0, 1, 50, 399):
+        at = [v[i] for v in purchase.values]
+        alive, days = bg_nbd.probability_alive(x, t_x, T, *at), bg_nbd.expected_time_alive(YEAR, x, T, *at)
+        assert exact[i] == pytest.approx(100 / 365.25 * alive @ days, rel=2e-3)
+    assert found[:100] == pytest.approx(exact[:100])
+    assert exact.std() > 0.02 * exact.mean()
+    assert np.sqrt(np.mean((found - exact)[100:] ** 2)) < 0.1 * exact.std()
 
 
 def test_a_customer_can_cost_more_than_he_brings():
-    rows = predict(one_row(x=0, recency=0, T=900.0, z=0), *known(), Terms(YEAR, margin=0.01, per_transaction=9), seed=1)
-    assert rows.rows["value"][0] < 0 and rows.total("value")["high"] >= rows.total("value")["mean"]
+    row = one_row(x=0, recency=0, T=900.0, z=0)
+    found = predict(row, *known(), Terms(margin=0.01, per_transaction=9), year_ahead(), seed=1)
+    assert found.rows["value"][0] < 0 and found.total("value")["high"] >= found.total("value")["mean"]
+    assert found.rows["value_low"][0] < 0 == found.rows["value_high"][0]
+
+
+def test_uncertainty_of_returns_by_hand():
+    """Loyal customers again: the variance of the total is that of counts, of the share and of the returned money."""
+    row = one_row(x=0, recency=0.0, T=0.0, z=0.0, customers=20)
+    margin, share, mean = 0.4, 0.1, 20 * 365.25 * 10.0
+    expected = {
+        (0.0, 0.0): 0.0,
+        (0.02, 0.0): margin**2 * 0.02**2 * mean**2,
+        (0.0, 40.0): margin**2 * 40.0 * mean,
+        (0.03, 40.0): margin**2 * (0.03**2 * mean**2 + 40.0 * mean),
+    }
+    of_counts = (margin * (1 - share) * 10.0) ** 2 * 20 * 365.25
+    for (sd, noise), variance in expected.items():
+        terms = Terms(margin=margin, returned_share=share, returned_share_sd=sd, returned_noise=noise)
+        found = predict(row, *loyal(1000), terms, year_ahead(1000, 365.25), seed=1)
+        # The standard error of a variance from 1000 normal draws is 4.5% of it.
+        assert found.value.var() == pytest.approx(of_counts + variance, rel=4 * 0.045)
+        assert found.value.mean() == pytest.approx(mean * 0.36, abs=4 * np.sqrt((of_counts + variance) / 1000))
+        assert found.rows["value"][0] == pytest.approx(mean * 0.36 / 20, rel=1e-5)
+
+
+def test_the_share_of_returns_is_in_the_intervals_of_customers():
+    row = one_row(x=0, recency=0.0, T=0.0, z=0.0)
+    widths = []
+    for sd in (0.0, 0.2):
+        terms = Terms(returned_share=0.4, returned_share_sd=sd)
+        found = predict(row, *loyal(1000), terms, year_ahead(1000, 365.25), seed=1).rows.iloc[0]
+        widths.append((found["value_high"] - found["value_low"]) / 3.29 / 3652.5)
+    # Standard deviations of the sum, over the money: Poisson counts, and the share.
+    assert widths[0] == pytest.approx(0.6 / np.sqrt(365.25), rel=0.15)
+    assert widths[1] == pytest.approx(np.hypot(0.2, widths[0]), rel=0.15)
+
+
+def test_a_constant_price_and_customers_without_purchases():
+    """The limit of large p and q, beside rows that can have nothing but zero."""
+    purchase = PurchaseDraws(known(300)[0].family, tuple(np.full(300, v) for v in (1e-6, 1e6, 1.0, 1.0)))
+    rows = predict(one_row(x=0, recency=0, T=500.0, z=0), purchase, loyal(300)[1], Terms(), year_ahead(300), seed=1)
+    assert (rows.rows[["purchases_low", "purchases_high", "value_low", "value_high"]] == 0).all(axis=None)
+    assert np.isfinite(rows.value).all()
+    one = predict(one_row(x=1, z=10.0), *(known(300)[0], loyal(300)[1]), Terms(), year_ahead(300), seed=1)
+    assert one.value == pytest.approx(10 * one.purchases, rel=2e-3)
+
+
+def test_residual_value_against_the_integral(base):
+    rows = base.head(200)
+    terms = Terms(0.1, 0.4, per_transaction=2.0, per_customer_year=3.0)
+    found = residual(rows, *known(1), terms, year_ahead(1))
+    x, t_x, T = counts_of(rows)
+    alive = bg_nbd.probability_alive(x, t_x, T, **BUYING)
+    spend = gamma_gamma.expected_spend(
+        x, rows["monetary_value"].to_numpy(), *(v[0] for v in vars(known(1)[1]).values())
+    )
+
+    def later(function) -> np.ndarray:
+        ends = (function(s, x, T, **BUYING, discount=terms.discount_per_day) for s in (20 * 365.25, YEAR))
+        return alive * np.subtract(*ends)
+
+    exact = later(bg_nbd.expected_purchases) * (0.4 * spend - 2.0)
+    exact -= 3.0 / 365.25 * later(bg_nbd.expected_time_alive)
+    assert found == pytest.approx(exact, rel=5e-3, abs=5e-3 * np.abs(exact).mean())
+    assert found.sum() == pytest.approx(exact.sum(), rel=2e-3)
+    further = residual(rows, *known(1), terms, year_ahead(1), years=60)
+    assert found.sum() < further.sum() < 1.1 * found.sum()
+
+
+def test_draws_that_do_not_match_are_an_error():
+    with pytest.raises(ValueError, match="equally many"):
+        predict(one_row(), *known(30), Terms(), year_ahead(31), seed=1)
+    with pytest.raises(ValueError, match="equally many"):
+        residual(one_row(), known(30)[0], known(31)[1], Terms(), year_ahead(30))

@@ -8,10 +8,12 @@ Symbols of the literature: ``frequency`` is x, ``recency`` is t_x, ``T`` is T (F
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800}
@@ -47,8 +49,30 @@ def count_purchases(transactions: ir.Table, time_unit: str = "day") -> ir.Table:
     return net.filter((net.value > 0) | (net.least == 0)).drop("least")
 
 
-def returned_share(transactions: ir.Table, time_unit: str = "day") -> float:
+@dataclass(frozen=True)
+class Returns:
     """Money returned in later periods as a share of the money bought (both after netting within a period).
+
+    Parameters
+    ----------
+    share : float
+        Between 0 and 1; 0 when nothing was bought.
+    share_sd : float
+        Standard error of the share, from how much it differs between customers.
+    noise : float
+        Money: variance of the money returned, about the share, per unit of money bought.
+    """
+
+    share: float = 0.0
+    share_sd: float = 0.0
+    noise: float = 0.0
+
+
+def count_returns(transactions: ir.Table, time_unit: str = "day") -> Returns:
+    """Measure the share of the money that is returned, and how sure it is.
+
+    A customer who buys for B returns ``share * B`` give or take a variance of ``noise * B``; customers are independent,
+    so the error of the share has variance ``noise / sum(B)``.
 
     Parameters
     ----------
@@ -56,20 +80,27 @@ def returned_share(transactions: ir.Table, time_unit: str = "day") -> float:
         As for `count_purchases`.
     time_unit : {"hour", "day", "week"}
         Resolution of counting.
-
-    Returns
-    -------
-    float
-        Between 0 and 1; 0 when nothing was bought.
     """
     net = transactions.group_by(
         "customer_id", period=transactions.date.cast("timestamp").truncate(_TRUNCATE[time_unit])
     ).agg(value=transactions.value.sum())
-    totals = net.agg(
-        bought=net.value.sum(where=net.value > 0), returned=(-net.value).sum(where=net.value < 0)
+    each = net.group_by("customer_id").agg(
+        bought=net.value.sum(where=net.value > 0).fill_null(0.0),
+        returned=(-net.value).sum(where=net.value < 0).fill_null(0.0),
+    )
+    sums = each.agg(
+        bought=each.bought.sum(),
+        returned=each.returned.sum(),
+        bb=(each.bought**2).sum(),
+        br=(each.bought * each.returned).sum(),
+        rr=(each.returned**2).sum(),
     ).execute()
-    bought, returned = totals.fillna(0.0).iloc[0][["bought", "returned"]]
-    return float(min(returned / bought, 1.0)) if bought > 0 else 0.0
+    bought, returned, bb, br, rr = sums.fillna(0.0).iloc[0]
+    if bought <= 0:
+        return Returns()
+    share = min(returned / bought, 1.0)
+    noise = max(rr - 2.0 * share * br + share**2 * bb, 0.0) / bought
+    return Returns(float(share), float(np.sqrt(noise / bought)), float(noise))
 
 
 def last_period(end: date, time_unit: str = "day") -> datetime:

@@ -5,7 +5,7 @@ step reads, so that the tables are read once.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -39,8 +39,8 @@ class UnitBase:
         What the checks found.
     end, calibration_end : date
         Last day of the observation and of the calibration (None without a holdout).
-    returned_share : float
-        Money returned in later periods over money bought.
+    returns : Returns
+        Share of the money that is returned later.
     """
 
     portfolio: Portfolio
@@ -52,7 +52,17 @@ class UnitBase:
     checks: CheckReport
     end: date
     calibration_end: date | None
-    returned_share: float
+    returns: counts.Returns
+
+    @property
+    def returned_share(self) -> float:
+        """Money returned in later periods over money bought."""
+        return self.returns.share
+
+    @property
+    def now(self) -> pd.Timestamp:
+        """Start of the last period observed, from which ages are counted back."""
+        return pd.Timestamp(counts.last_period(self.end, self.portfolio.time_unit))
 
     @property
     def gaps(self) -> pd.DataFrame:
@@ -134,7 +144,7 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     facts = {
         "end": end.isoformat(),
         "calibration_end": split and split.isoformat(),
-        "returned_share": counts.returned_share(transactions, time_unit),
+        "returns": asdict(counts.count_returns(transactions, time_unit)),
     }
     written += [purchases, folder / "customers.parquet", folder / "gaps.parquet"]
     return [*written, _write_text(folder / "base.json", json.dumps(facts, indent=1))]
@@ -156,7 +166,7 @@ def load_unit(portfolio: Portfolio, unit: str) -> UnitBase:
         checks=CheckReport.from_json((folder / "checks.json").read_text()),
         end=date.fromisoformat(facts["end"]),
         calibration_end=date.fromisoformat(split) if split else None,
-        returned_share=facts["returned_share"],
+        returns=counts.Returns(**facts["returns"]),
     )
 
 

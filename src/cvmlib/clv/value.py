@@ -1,62 +1,31 @@
-"""From posteriors to money: what each customer, and each unit, is worth over the horizon.
+"""From posteriors to money: what each customer, and each unit, is worth over the time ahead.
 
-Predictions are made once per count row and stream over rows: no array of draws x customers outlives its chunk. Means
-come from exact expectations under thinned posterior draws. Intervals are **predictive**: they are quantiles of what
-this customer, or this unit, may really do, simulated from the posterior with individual noise.
+Means are exact expectations under thinned posterior draws (`cvmlib.clv.expectation`). Intervals are **predictive**:
+quantiles of what this customer, or this unit, may really do, simulated from the posterior with individual noise
+(`cvmlib.clv.predictive`). Both work once per distinct (frequency, recency, T) and stream, so that no array of
+draws x customers is ever held.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cvmlib.clv import bg_nbd, gamma_gamma
+from cvmlib.clv.ahead import Ahead, Outlook
+from cvmlib.clv.expectation import Expectations, expect, group_alike
+from cvmlib.clv.predictive import Pricing, Simulated, simulate
 from cvmlib.clv.purchase_model import Draws as PurchaseDraws
 from cvmlib.clv.spend_model import Draws as SpendDraws
+from cvmlib.clv.terms import Terms
 
-DAYS_PER_YEAR = 365.25
-_CELLS = 4_000_000  # simulated (draw, customer) pairs held at once
+Array = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Terms:
-    """What turns purchases into money.
-
-    Parameters
-    ----------
-    horizon : float
-        Days ahead.
-    discount_rate : float
-        Per year, as a fraction.
-    margin : float
-        Share of the value that is margin.
-    returned_share : float
-        Share of the money bought that is returned later.
-    per_transaction, per_customer_year : float
-        Costs in money, per purchase and per year of a living customer.
-    interval : float
-        Probability of the intervals.
-    """
-
-    horizon: float
-    discount_rate: float = 0.0
-    margin: float = 1.0
-    returned_share: float = 0.0
-    per_transaction: float = 0.0
-    per_customer_year: float = 0.0
-    interval: float = 0.9
-
-    @property
-    def discount_per_day(self) -> float:
-        """Continuous discount rate per day."""
-        return float(np.log1p(self.discount_rate) / DAYS_PER_YEAR)
-
-    @property
-    def kept(self) -> float:
-        """Margin kept of one unit of money bought, after returns."""
-        return self.margin * (1.0 - self.returned_share)
+_BUDGET, _MEANS_BUDGET = (
+    200_000_000,
+    20_000_000,
+)  # simulated (draw, customer) pairs; (draw, count row) pairs of the means
+_FEWEST, _MOST = 200, 1000  # draws, whatever the budget
 
 
 @dataclass(frozen=True)
@@ -69,14 +38,15 @@ class Prediction:
         The count rows with ``p_alive``, ``purchases``, ``spend`` (money per purchase), ``value`` (discounted margin)
         and, for purchases and value, ``_low`` and ``_high`` ends of the predictive interval of one customer.
     purchases, value : array, shape (draws,)
-        Simulated totals over all customers of the unit.
+        Simulated totals over all customers of the unit. The draws are in an order in which those of a unit with fewer
+        simulated draws are the first of those of any other unit of the same fit.
     interval : float
         Probability of the intervals.
     """
 
     rows: pd.DataFrame
-    purchases: npt.NDArray[np.float64]
-    value: npt.NDArray[np.float64]
+    purchases: Array
+    value: Array
     interval: float
 
     def total(self, name: str) -> dict[str, float]:
@@ -91,118 +61,119 @@ def predict(
     purchase: PurchaseDraws,
     spend: SpendDraws,
     terms: Terms,
+    ahead: Ahead,
     *,
     seed: int,
-    mean_draws: int = 200,
+    mean_draws: int | None = None,
 ) -> Prediction:
     """Predict purchases and value of every count row and of the whole unit.
+
+    A customer's interval has the uncertainty of the parameters, of the share of returns, and of what he buys and pays;
+    not that of when in the time ahead he buys, nor of how long he costs `per_customer_year`, nor whether he returns
+    just these goods. The totals have the noise of the returns too.
 
     Parameters
     ----------
     rows : DataFrame
-        ``frequency``, ``recency``, ``T`` (days), ``monetary_value`` (money), ``customers``.
+        ``frequency``, ``recency``, ``T`` (operational days), ``monetary_value`` (money), ``customers``; other columns
+        are kept.
     purchase, spend : Draws
-        Posterior draws of the unit, equally many.
+        Posterior draws of the unit.
     terms : Terms
-        Horizon, discounting, margin and costs.
+        Discounting, margin, returns and costs.
+    ahead : Ahead
+        The horizon and its windows: purchases are discounted by the mean discount factor of their window.
     seed : int
         Seed of the simulation.
-    mean_draws : int
-        Draws used for the means (exact expectations given the parameters, so that few suffice).
+    mean_draws : int, optional
+        Draws used for the means, which are exact expectations given the parameters and the calendar; by default all
+        that are simulated, or as few as 200 where there are many distinct counts.
 
     Returns
     -------
     Prediction
+
+    Raises
+    ------
+    ValueError
+        `purchase`, `spend` and `ahead` have not equally many draws.
     """
+    rows, alike = rows.reset_index(drop=True), group_alike(rows)
+    z = rows["monetary_value"].to_numpy(dtype=float)
+    outlook = Outlook(purchase, spend, ahead).spread(_afford(_BUDGET, int(alike.customers.sum())))
+    of_means = outlook.first(mean_draws or _afford(_MEANS_BUDGET, len(alike)))
+    means = expect(alike, of_means, terms.discount_per_day)
     rng = np.random.default_rng(seed)
-    rows = rows.reset_index(drop=True)
-    draws = len(purchase.r)
-    purchases, value = np.zeros(draws), np.zeros(draws)
-    parts = []
-    for chunk in _chunks(rows, draws):
-        part = _means(chunk, purchase, spend, terms, mean_draws)
-        simulated = _simulate(chunk, part, purchase, spend, terms, rng)
-        for name, one in (("purchases", simulated.purchases), ("value", simulated.value)):
-            tails = [(1 - terms.interval) / 2, (1 + terms.interval) / 2]
-            method = "inverted_cdf" if name == "purchases" else "linear"
-            part[f"{name}_low"], part[f"{name}_high"] = np.quantile(one, tails, axis=0, method=method)
-        purchases += simulated.total_purchases
-        value += simulated.total_value
-        parts.append(part)
-    predicted = pd.concat(parts).drop(columns=["discounting", "service"])
-    predicted = predicted[~predicted.index.duplicated()].assign(customers=rows["customers"])
-    return Prediction(predicted, purchases, value, terms.interval)
-
-
-def _chunks(rows: pd.DataFrame, draws: int) -> Iterator[pd.DataFrame]:
-    """Split rows so that a chunk holds at most `_CELLS` simulated customers times draws.
-
-    A row of more customers than fit comes in several pieces, each under the index of the row.
-    """
-    most = max(_CELLS // draws // 2, 1)  # of a piece, so that a chunk of several pieces ends before twice as many
-    customers = rows["customers"].to_numpy(dtype=np.int64)
-    pieces = -(-customers // most)
-    of_row = np.repeat(np.arange(len(rows)), pieces)
-    before = (np.arange(len(of_row)) - np.repeat(pieces.cumsum() - pieces, pieces)) * most
-    split = rows.iloc[of_row].assign(customers=np.minimum(customers[of_row] - before, most))
-    labels = (split["customers"].cumsum() - 1) // most
-    for _, chunk in split.groupby(labels.to_numpy(), sort=True):
-        yield chunk
-
-
-def _means(
-    chunk: pd.DataFrame, purchase: PurchaseDraws, spend: SpendDraws, terms: Terms, mean_draws: int
-) -> pd.DataFrame:
-    take = np.linspace(0, len(purchase.r) - 1, min(mean_draws, len(purchase.r))).round().astype(int)
-    r, alpha, a, b = (v[take] for v in purchase.column())
-    p, q, gamma = (v[take] for v in spend.column())
-    x, t_x, age, z = (chunk[c].to_numpy(dtype=float) for c in ("frequency", "recency", "T", "monetary_value"))
-    alive = bg_nbd.probability_alive(x, t_x, age, r, alpha, a, b)
-    # The future of a living customer depends on (x, T) alone: once per distinct pair.
-    pairs, of_pair = np.unique(np.column_stack([x, age]), axis=0, return_inverse=True)
-    of_pair = of_pair.ravel()
-    counts = (pairs[:, 0], pairs[:, 1], r, alpha, a, b)
-    purchases = alive * bg_nbd.expected_purchases(terms.horizon, *counts)[:, of_pair]
-    discounted = alive * bg_nbd.expected_purchases(terms.horizon, *counts, discount=terms.discount_per_day)[:, of_pair]
-    per_purchase = gamma_gamma.expected_spend(x, z, p, q, gamma)
-    value = discounted * (per_purchase * terms.kept - terms.per_transaction)
-    service = np.zeros(len(chunk))
-    if terms.per_customer_year:
-        days = bg_nbd.expected_time_alive(terms.horizon, *counts, discount=terms.discount_per_day)[:, of_pair]
-        service = (alive * days).mean(axis=0) * terms.per_customer_year / DAYS_PER_YEAR
-    return chunk.assign(
-        p_alive=alive.mean(axis=0),
-        purchases=purchases.mean(axis=0),
-        spend=per_purchase.mean(axis=0),
-        value=value.mean(axis=0) - service,
-        discounting=discounted.mean(axis=0) / np.maximum(purchases.mean(axis=0), 1e-300),
-        service=service,
+    of_money, of_returns = rng.spawn(2)
+    kept = terms.draw_kept(len(outlook), of_returns)
+    discount = means.discounted / np.maximum(means.purchases, 1e-300)
+    pricing = Pricing(kept, float(terms.per_transaction), discount, terms.tails)
+    simulated = simulate(alike, z, outlook, pricing, of_money)
+    service = terms.per_customer_year * means.years[alike.of_row]
+    predicted = rows.assign(
+        p_alive=means.p_alive[alike.of_row],
+        purchases=means.purchases[alike.of_row],
+        spend=means.spend[0][alike.of_row] + means.spend[1][alike.of_row] * z,
+        value=means.value(terms, alike.of_row, z),
+        purchases_low=simulated.purchases[0][alike.of_row],
+        purchases_high=simulated.purchases[1][alike.of_row],
+        value_low=simulated.value[0] - service,
+        value_high=simulated.value[1] - service,
     )
+    years = _total_years(means, of_means, outlook) if terms.per_customer_year else np.zeros(len(outlook))
+    total = _total_value(simulated, kept, years, terms, of_returns)
+    return Prediction(predicted, simulated.totals[0], total, terms.interval)
 
 
-@dataclass(frozen=True)
-class _Simulated:
-    purchases: npt.NDArray[np.int64]
-    value: npt.NDArray[np.float64]
-    total_purchases: npt.NDArray[np.float64]
-    total_value: npt.NDArray[np.float64]
-
-
-def _simulate(
-    chunk: pd.DataFrame,
-    means: pd.DataFrame,
+def residual(
+    rows: pd.DataFrame,
     purchase: PurchaseDraws,
     spend: SpendDraws,
     terms: Terms,
-    rng: np.random.Generator,
-) -> _Simulated:
-    """Simulate every customer of the chunk once per draw; the first customer of a row stands for one such customer."""
-    customers = chunk["customers"].to_numpy(dtype=int)
-    of_row = np.repeat(np.arange(len(chunk)), customers)
-    x, t_x, age, z = (chunk[c].to_numpy(dtype=float)[of_row] for c in ("frequency", "recency", "T", "monetary_value"))
-    count = bg_nbd.simulate_future(terms.horizon, x, t_x, age, *purchase.column(), rng)
-    money = gamma_gamma.simulate_total(count, x, z, *spend.column(), rng)
-    value = (money * terms.kept - terms.per_transaction * count) * means["discounting"].to_numpy()[of_row]
-    value -= means["service"].to_numpy()[of_row]
-    first = np.r_[0, customers.cumsum()[:-1]]
-    return _Simulated(count[:, first], value[:, first], count.sum(axis=1).astype(float), value.sum(axis=1))
+    ahead: Ahead,
+    *,
+    years: float = 20.0,
+    mean_draws: int = 200,
+) -> Array:
+    """Return the expected value of a customer of each row beyond the horizon, discounted to today; shape (rows,).
+
+    Added to the ``value`` of `predict` it is his residual lifetime value (Fader, Hardie and Lee 2005, *Journal of
+    Marketing Research* 42(4)), cut at `years` from today, when next to nothing is left after discounting and dropout.
+    Parameters are those of `predict`; operational time goes on at the mean pace that it has up to the horizon.
+
+    Raises
+    ------
+    ValueError
+        `purchase`, `spend` and `ahead` have not equally many draws.
+    """
+    alike, outlook = group_alike(rows), Outlook(purchase, spend, ahead.beyond(years)).spread(mean_draws)
+    means = expect(alike, outlook, terms.discount_per_day, skip=1)
+    return means.value(terms, alike.of_row, rows["monetary_value"].to_numpy(dtype=float))
+
+
+def _afford(budget: int, each: int) -> int:
+    """How many draws to take where one costs `each`."""
+    return int(np.clip(budget // max(each, 1), _FEWEST, _MOST))
+
+
+def _total_value(simulated: Simulated, kept: Array, years: Array, terms: Terms, rng: np.random.Generator) -> Array:
+    """Total value of all customers in each draw, with the noise of their returns."""
+    _, purchases, money, discounted = simulated.totals
+    value = kept * discounted - terms.per_transaction * purchases - terms.per_customer_year * years
+    noise = np.sqrt(terms.returned_noise * money) * rng.standard_normal(len(money))
+    return value - terms.margin * noise * discounted / np.maximum(money, 1e-300)
+
+
+def _total_years(means: Expectations, of_means: Outlook, outlook: Outlook) -> Array:
+    """Discounted customer-years in each draw of `outlook`, whose first draws are those of the means.
+
+    In the others they are predicted, linearly, from the logarithms of the parameters and of the time ahead.
+    """
+    known = len(of_means)
+    if known == len(outlook):
+        return means.total_years
+    values = np.log(np.maximum([*outlook.purchase.values, outlook.ahead.edges[:, -1]], 1e-300))
+    values = values[np.ptp(values, axis=1) > 1e-9]
+    design = np.vstack([np.ones(len(outlook)), *values]).T
+    factors = np.linalg.lstsq(design[:known], means.total_years, rcond=None)[0]
+    return np.r_[means.total_years, (design @ factors)[known:]]
