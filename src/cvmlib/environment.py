@@ -39,6 +39,7 @@ def settings(root: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": str(cache),
         "MPLCONFIGDIR": str(cache / "matplotlib"),
         "NUMBA_CACHE_DIR": str(cache / "numba"),
+        "OPENBLAS_NUM_THREADS": "1",  # the matrices here are small, and sums do not depend on the number of cores
         "PYTENSOR_FLAGS": f"base_compiledir={cache / 'pytensor'},numba__fastmath=0",
         "IPYTHONDIR": str(cache / "ipython"),
         "JUPYTER_CONFIG_DIR": str(cache / "jupyter" / "config"),

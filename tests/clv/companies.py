@@ -77,7 +77,7 @@ def study_company(folder: Path) -> Company:
     verdicts = {name: study.judge_unit(base, full, trials[name]) for name, base in bases.items()}
     written = study.save_models(portfolio, bases, full, "full")
     written += study.save_models(portfolio, bases, calibration, "calibration")
-    written += study.save_units(portfolio, bases, predictions, verdicts, trials)
+    written += study.save_units(portfolio, bases, full, predictions, verdicts, trials)
     return Company(portfolio, tables, bases, calibration, full, trials, predictions, verdicts, written)
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from cvmlib import inference
 from cvmlib.clv import criticism, purchase_model, spend_model, study
+from cvmlib.clv.calendar import plain_calendar
 from cvmlib.clv.counts import count_customers
+from cvmlib.clv.families import BG_NBD
 from cvmlib.clv.results import load_value
 from cvmlib.clv.study import read_bases
 from cvmlib.errors import UnfitModelError
@@ -109,12 +111,15 @@ def test_tracking_by_the_hour_ends_with_the_last_day():
     purchases = ibis.memtable(log)
     base = SimpleNamespace(
         unit=SimpleNamespace(name="shop"),
+        portfolio=SimpleNamespace(time_unit="hour"),
+        calibration_end=date(2025, 7, 10),
         purchases=purchases,
         calibration=count_customers(purchases, date(2025, 7, 10), time_unit="hour", holdout_end=date(2025, 7, 15)),
         end=date(2025, 7, 15),
     )
-    draws = purchase_model.Draws(*(np.full(3, v) for v in (1.0, 10.0, 1.0, 4.0)))
-    table = study.track_unit(base, SimpleNamespace(purchase=SimpleNamespace(draws=lambda name, count: draws)))
+    draws = purchase_model.Draws(BG_NBD, tuple(np.full(100, v) for v in (1.0, 10.0, 1.0, 4.0)))
+    purchase = SimpleNamespace(draws=lambda name, count: draws.thin(count))
+    table = study.track_unit(base, study.Models(purchase, None, {"shop": plain_calendar()}))
     assert list(table["date"]) == list(pd.to_datetime(["2025-07-01", "2025-07-08", "2025-07-15"]))
     assert list(table["actual"]) == [1, 1, 2]
 
@@ -150,8 +155,8 @@ def test_posteriors_are_saved_with_provenance(company):
     assert notes["time_scale_days"] == pytest.approx(company.full.purchase.time_scale)
     calibration = json.loads((folder / "purchases_calibration.json").read_text())
     assert calibration["data"] != notes["data"]
-    rebuilt = purchase_model.PurchaseFit(trace, tuple(notes["units"]), notes["time_scale_days"], None)
-    assert (rebuilt.draws("fashion").alpha == company.full.purchase.draws("fashion").alpha).all()
+    rebuilt = purchase_model.PurchaseFit(BG_NBD, trace, tuple(notes["units"]), notes["time_scale_days"], None)
+    assert (rebuilt.draws("fashion")["alpha"] == company.full.purchase.draws("fashion")["alpha"]).all()
 
 
 def test_the_same_inputs_give_the_same_numbers(company):
@@ -174,11 +179,15 @@ def test_counts_of_the_bases(company):
 def test_fewer_draws_than_a_report_takes(company):
     """Two chains of few draws, and a unit of one price, which has no draws of its own."""
     trace = company.full.purchase.trace.isel(draw=slice(0, 20))
-    purchase = purchase_model.PurchaseFit(trace, company.full.purchase.units, 1.0, company.full.purchase.diagnostics)
+    purchase = purchase_model.PurchaseFit(
+        BG_NBD, trace, company.full.purchase.units, 1.0, company.full.purchase.diagnostics
+    )
     spend = spend_model.SpendFit(None, ("grocery",), {"grocery": 30.0}, None)
-    found = study.predict_unit(company.portfolio, company.bases["grocery"], study.Models(purchase, spend))
+    found = study.predict_unit(
+        company.portfolio, company.bases["grocery"], study.Models(purchase, spend, company.full.calendars)
+    )
     assert len(found.value) == 80 and np.isfinite(found.value).all()
-    verdict = study.judge_unit(company.bases["grocery"], study.Models(purchase, spend), None)
+    verdict = study.judge_unit(company.bases["grocery"], study.Models(purchase, spend, company.full.calendars), None)
     assert "convergence of the spend model" not in {check.name for check in verdict.checks}
 
 

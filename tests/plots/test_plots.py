@@ -18,6 +18,9 @@ MONTHS = pd.DataFrame(
     {"month": pd.date_range("2024-01-01", periods=24, freq="MS"), "new": 1_200, "old": 3_000, "gone": 9}
 )
 TRIANGLE = pd.DataFrame([[1.0, 0.4, 0.3], [1.0, 0.5, np.nan], [1.0, np.nan, np.nan]], index=["Q1", "Q2", "Q3"])
+WEEKLY = pd.DataFrame(
+    {"date": pd.date_range("2025-01-01", periods=60, freq="7D"), "mean": 1.0, "low": 0.8, "high": 1.3}
+)
 STEPS = pd.DataFrame({"name": ["2024", "more", "2025"], "value": [4e6, -5e5, 3.5e6], "total": [True, False, True]})
 LORENZ = pd.DataFrame({"customers": [0.0, 0.2, 1.0], "share": [0.0, 0.6, 1.0]})
 
@@ -27,6 +30,7 @@ DRAWN = {
     ),
     "value_bars": lambda ax=None: plots.value_bars(["worst", "best"], [-0.02, 0.6], ax, label="Share", of="tenths"),
     "tracking": lambda ax=None: plots.tracking(WEEKS, ax, split=WEEKS["date"][30].date()),
+    "intensity": lambda ax=None: plots.intensity(WEEKLY, ax, split=WEEKLY["date"][30].date()),
     "survival": lambda ax=None: plots.survival(CURVE, ax),
     "interval_bars": lambda ax=None: plots.interval_bars(TOTALS, ax, unit="EUR"),
     "forest": lambda ax=None: plots.forest(TOTALS, ax, unit="EUR"),
@@ -43,6 +47,7 @@ DRAWN = {
 EMPTY = {
     "compared_bars": lambda: plots.compared_bars([], {"seen": [], "expected": []}),
     "tracking": lambda: plots.tracking(WEEKS.head(0)),
+    "intensity": lambda: plots.intensity(WEEKLY.head(0)),
     "survival": lambda: plots.survival(CURVE.head(0)),
     "interval_bars": lambda: plots.interval_bars(TOTALS.head(0)),
     "forest": lambda: plots.forest(TOTALS.head(0)),

@@ -70,6 +70,7 @@ def make_totals(level: str = "sound", customers: pd.DataFrame | None = None, **c
         "currency": "EUR",
         "margin": 0.45,
         "returned_share": 0.083,
+        "pace": {"mean": 1.004, "low": 0.93, "high": 1.09},
         "discount_rate": 0.1,
         "interval": 0.9,
         "end_of_observation": "2026-06-30",
@@ -89,4 +90,15 @@ def make_unit(level: str = "sound", number: int = 240, shift: float = 0.0, **cha
         {"frequency": ["0", "1", "2", "3"], "customers": [90, 50, 30, 17], "actual": [0.7, 1.9, 2.8, 4.4],
          "expected": [0.8, 1.8, 3.1, 4.2]}
     )  # fmt: skip
-    return UnitValue(make_totals(level, customers, **changes), customers, tracking, classes)
+    return UnitValue(make_totals(level, customers, **changes), customers, tracking, classes, make_calendar())
+
+
+def make_calendar() -> pd.DataFrame:
+    """Return a year of weeks and the year ahead, with a strong week before Christmas and a weak one in August."""
+    days = pd.date_range("2025-07-02", periods=104, freq="7D")
+    mean = 1.0 + 0.4 * (days.month == 12) - 0.3 * (days.month == 8) + 0.001 * np.arange(104)
+    future = np.arange(104) >= 52
+    width = np.where(future, 0.2, 0.08)
+    counts = {"actual": np.where(future, 0.0, 40.0), "expected": np.where(future, 0.0, 41.0)}
+    intensity = {"mean": mean, "low": mean - width, "high": mean + width}
+    return pd.DataFrame({"date": days, **counts, **intensity, "future": future})

@@ -15,7 +15,7 @@ from cvmlib.errors import ConfigError
 from cvmlib.tables.demo import is_current, simulate, simulate_unit, simulation
 from cvmlib.tables.demo.company import COMPANY, MOBILE, normalised
 from cvmlib.tables.demo.orders import Rows
-from cvmlib.tables.demo.seasons import add_months, build_calendar
+from cvmlib.tables.demo.seasons import add_months, add_shocks, build_calendar
 from cvmlib.tables.demo.subscriptions import cumulative_hazard
 from cvmlib.tables.demo.truth import count_future
 
@@ -135,6 +135,49 @@ class TestCalendar:
         calendar = build_calendar(date(2026, 6, 30), 3, None)
         assert str(calendar.start) == "2023-07-01"
         assert calendar.days == 1096
+
+
+class TestShocks:
+    def test_without_them_nothing_changes(self):
+        for name in ("fashion", "grocery"):
+            usual, none = simulate_unit(name, 200, seed=4), simulate_unit(name, 200, seed=4, shocks=0.0, memory=20.0)
+            for field in ("transactions", "customers", "truth", "months", "future"):
+                pd.testing.assert_frame_equal(getattr(usual, field), getattr(none, field))
+
+    def test_the_log_intensity_is_an_ornstein_uhlenbeck_process(self):
+        plain = build_calendar(date(2026, 6, 30), 3, COMPANY["fashion"].season)
+        rng = np.random.default_rng(8)
+        paths = np.array([add_shocks(plain, 0.2, 60.0, rng).intensity / plain.intensity for _ in range(600)])
+        shock = np.log(paths) + 0.5 * 0.2**2
+        assert shock.mean() == pytest.approx(0.0, abs=0.01)
+        # 600 paths of 2192 days and a memory of 60 hold about 11,000 independent values: errors below 1% of the sd
+        assert shock.std() == pytest.approx(0.2, rel=0.04)
+        for lag in (1, 30, 60, 180):
+            found = (shock[:, lag:] * shock[:, :-lag]).mean() / shock.var()
+            assert found == pytest.approx(np.exp(-lag / 60.0), abs=0.04)
+        assert paths.mean() == pytest.approx(1.0, abs=0.01)
+
+    def test_they_move_operational_time_of_whole_years(self):
+        plain = build_calendar(date(2026, 6, 30), 3, COMPANY["fashion"].season)
+        moved = add_shocks(plain, 0.12, 90.0, np.random.default_rng(1))
+        years = (add_months(plain.first_future, 12 * np.arange(-3, 4)) - plain.start).astype(int)
+        assert (np.abs(np.diff(moved.to_operational(years)) / np.diff(years) - 1) > 0.005).sum() >= 4
+        assert moved.to_operational(years[-1]) == pytest.approx(moved.intensity.sum())
+        assert (moved.start, moved.days) == (plain.start, plain.days)
+
+    def test_totals_follow_the_shock_of_their_seed(self):
+        quiet = [simulate_unit("fashion", 3000, seed=s).months["purchases"] for s in range(8)]
+        moved = {"shocks": 0.3, "memory": 150.0}
+        shaken = [simulate_unit("fashion", 3000, seed=s, **moved).months["purchases"] for s in range(8)]
+        year = [np.array([months[:12].sum() for months in one], dtype=float) for one in (quiet, shaken)]
+        assert year[0].std() / year[0].mean() < 0.08 < 0.12 < year[1].std() / year[1].mean()
+        again = simulate_unit("fashion", 3000, seed=7, **moved).months["purchases"]
+        assert again.tolist() == shaken[7].tolist()
+
+    @pytest.mark.parametrize(("shocks", "memory"), [(-0.1, 90.0), (float("nan"), 90.0), (0.1, 0.0)])
+    def test_out_of_range(self, shocks, memory):
+        with pytest.raises(ConfigError, match="standard deviation of 0 or more and a memory above 0"):
+            simulate_unit("fashion", 10, shocks=shocks, memory=memory)
 
 
 class TestPurchases:

@@ -29,12 +29,15 @@ class UnitValue:
         intervals (``_low``, ``_high``).
     tracking, by_frequency : DataFrame or None
         The trial on the holdout; None without one.
+    calendar : DataFrame or None
+        Purchase intensity by week (`cvmlib.clv.calendar.Calendar.table`); None when none was estimated.
     """
 
     totals: dict
     customers: pd.DataFrame
     tracking: pd.DataFrame | None
     by_frequency: pd.DataFrame | None
+    calendar: pd.DataFrame | None = None
 
     @property
     def withheld(self) -> bool:
@@ -60,6 +63,7 @@ def load_value(portfolio: Portfolio, unit: str) -> UnitValue:
         pd.read_parquet(folder / "value.parquet"),
         _read(folder / "tracking.parquet"),
         _read(folder / "by_frequency.parquet"),
+        _read(folder / "calendar.parquet"),
     )
 
 

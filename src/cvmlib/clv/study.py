@@ -6,7 +6,7 @@ whole history (to forecast). What is saved is all that the report notebooks read
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ibis
@@ -15,21 +15,25 @@ import pandas as pd
 
 from cvmlib import inference, provenance
 from cvmlib.clv import purchase_model, spend_model, timing, validation, value
+from cvmlib.clv.ahead import Ahead
+from cvmlib.clv.calendar import Calendar, estimate_calendars, plain_calendar, read_history
+from cvmlib.clv.counts import DAY, last_period
 from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder, write_table
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 
 #: Added to the portfolio's seed, so that each simulation has a stream of its own.
-_SEED_HOLDOUT, _SEED_FORECAST = 1, 2
+_SEED_HOLDOUT, _SEED_FORECAST, _SEED_CALENDAR = 1, 2, 3
 _TRACKING_DRAWS = 40
 
 
 @dataclass(frozen=True)
 class Models:
-    """Both models fitted to one set of counts."""
+    """Calendars, purchase and spend model fitted to one set of counts; the purchase model lives in operational time."""
 
     purchase: purchase_model.PurchaseFit
     spend: spend_model.SpendFit
+    calendars: Mapping[str, Calendar]
 
     @property
     def passed(self) -> bool:
@@ -63,8 +67,10 @@ def read_bases(portfolio: Portfolio, units: Sequence[str] | None = None) -> dict
     return bases
 
 
-def fit_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], *, calibration: bool = False) -> Models | None:
-    """Fit the purchase and the spend model to all units together.
+def fit_models(
+    portfolio: Portfolio, bases: Mapping[str, UnitBase], *, calibration: bool = False, calendar: bool = True
+) -> Models | None:
+    """Fit the calendars, the purchase and the spend model to all units together.
 
     Parameters
     ----------
@@ -74,6 +80,8 @@ def fit_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], *, calibrati
         The units.
     calibration : bool
         Fit what was known at the end of the calibration; units without one are left out.
+    calendar : bool
+        Estimate each unit's calendar; without it, operational time is time.
 
     Returns
     -------
@@ -84,37 +92,71 @@ def fit_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], *, calibrati
         return None
     settings = portfolio.sampling
     sampling = inference.Sampling(settings.draws, settings.tune, settings.chains, portfolio.seed)
-    rows = pd.concat([base.count_rows(calibration=calibration) for base in used], ignore_index=True)
+    rows = {base.unit.name: base.count_rows(calibration=calibration) for base in used}
     spend = pd.concat([base.count_rows(calibration=calibration, spend=True) for base in used], ignore_index=True)
     pools = {base.unit.name: base.unit.pool for base in used}
-    return Models(purchase_model.fit(rows, sampling, pools), spend_model.fit(spend, sampling, pools))
+    calendars = {base.unit.name: plain_calendar() for base in used}
+    if calendar:
+        calendars = _estimate_calendars(portfolio, used, rows, pools, calibration)
+    converted = pd.concat([calendars[name].convert(table) for name, table in rows.items()], ignore_index=True)
+    return Models(purchase_model.fit(converted, sampling, pools), spend_model.fit(spend, sampling, pools), calendars)
+
+
+def _estimate_calendars(
+    portfolio: Portfolio,
+    used: Sequence[UnitBase],
+    rows: Mapping[str, pd.DataFrame],
+    pools: Mapping[str, str],
+    calibration: bool,
+) -> dict[str, Calendar]:
+    histories = {
+        base.unit.name: read_history(base.purchases, rows[base.unit.name], _end(base, calibration)) for base in used
+    }
+    horizon = max(_days_ahead(portfolio, base, calibration)[-1] for base in used)
+    return estimate_calendars(histories, horizon, pools=pools, seed=portfolio.seed + _SEED_CALENDAR)
+
+
+def _end(base: UnitBase, calibration: bool) -> pd.Timestamp:
+    """Start of the last period that the models have seen."""
+    return pd.Timestamp(last_period(base.calibration_end, base.portfolio.time_unit)) if calibration else base.now
+
+
+def _days_ahead(portfolio: Portfolio, base: UnitBase, calibration: bool) -> np.ndarray:
+    """Days from the end of what the models have seen to the ends of the months ahead, 0 first."""
+    start = _end(base, calibration)
+    end = base.now if calibration else start + pd.DateOffset(months=portfolio.horizon_months)
+    months = [start + pd.DateOffset(months=m) for m in range(1, 12 * 20)]
+    inner = [month for month in months if month < end - pd.Timedelta(days=10)]  # no window of a few days
+    return np.array([0.0, *((t - start).total_seconds() / DAY for t in [*inner, end])])
 
 
 def predict_unit(
     portfolio: Portfolio, base: UnitBase, models: Models, *, calibration: bool = False
 ) -> value.Prediction:
     """Predict one unit: the horizon ahead, or with `calibration` the holdout."""
+    name = base.unit.name
     rows = base.count_rows(calibration=calibration, spend=True)
-    end = base.calibration_end if calibration else base.end
-    until = base.end if calibration else (pd.Timestamp(end) + pd.DateOffset(months=portfolio.horizon_months)).date()
     terms = value.Terms(
-        horizon=float((until - end).days),
         discount_rate=portfolio.discount_rate,
         margin=base.unit.margin,
-        returned_share=base.returned_share,
+        returned_share=base.returns.share,
+        returned_share_sd=base.returns.share_sd,
+        returned_noise=base.returns.noise,
         per_transaction=base.unit.costs.per_transaction,
         per_customer_year=base.unit.costs.per_customer_year,
         interval=portfolio.interval,
     )
-    name = base.unit.name
     purchase = models.purchase.draws(name)
-    return value.predict(
-        rows,
+    days = _days_ahead(portfolio, base, calibration)
+    prediction = value.predict(
+        models.calendars[name].convert(rows),
         purchase,
-        models.spend.draws(name, len(purchase.r)),
+        models.spend.draws(name, len(purchase)),
         terms,
+        Ahead(models.calendars[name].ahead(days, len(purchase)), days),
         seed=portfolio.seed + (_SEED_HOLDOUT if calibration else _SEED_FORECAST),
     )
+    return replace(prediction, rows=prediction.rows.assign(recency=rows["recency"], T=rows["T"]))
 
 
 @dataclass(frozen=True)
@@ -160,7 +202,8 @@ def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``date``, ``actual``, ``expected``, ``low``, ``high`` (90% interval of the expectation).
+        ``date``, ``actual``, ``expected``, ``low``, ``high`` (90% interval of the expectation, in the
+        holdout also of the calendar).
     """
     starts = base.calibration.group_by("first").agg(customers=lambda t: t.count()).order_by("first").to_pandas()
     known = base.purchases.semi_join(base.calibration, "customer_id")
@@ -169,7 +212,12 @@ def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
     length = float((pd.Timestamp(base.end) - origin).days)
     days = np.unique(np.r_[np.arange(0.0, length, 7.0), length])
     first_days = (starts["first"] - origin).dt.days.to_numpy(dtype=float)
-    expected = validation.track(starts, models.purchase.draws(base.unit.name, _TRACKING_DRAWS), first_days, days)
+    calendar = models.calendars[base.unit.name]
+    ago = (_end(base, True) - origin).days
+    clock = calendar.clock(np.r_[first_days, days] - ago, _TRACKING_DRAWS)
+    expected = validation.track(
+        starts, models.purchase.draws(base.unit.name, _TRACKING_DRAWS), *np.split(clock, [len(first_days)], axis=1)
+    )
     bought = (log["period"] - origin).dt.days.to_numpy(dtype=float)
     total = np.searchsorted(np.sort(bought), days, side="right")
     cumulative = np.r_[0, log["purchases"].cumsum()][total]
@@ -208,6 +256,7 @@ def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Mod
 def save_units(
     portfolio: Portfolio,
     bases: Mapping[str, UnitBase],
+    models: Models,
     predictions: Mapping[str, value.Prediction],
     verdicts: Mapping[str, validation.Verdict],
     trials: Mapping[str, Trial | None],
@@ -216,13 +265,14 @@ def save_units(
     return [
         path
         for name, base in bases.items()
-        for path in save_unit(portfolio, base, predictions[name], verdicts[name], trials[name])
+        for path in save_unit(portfolio, base, models.calendars[name], predictions[name], verdicts[name], trials[name])
     ]
 
 
 def save_unit(
     portfolio: Portfolio,
     base: UnitBase,
+    calendar: Calendar,
     prediction: value.Prediction,
     verdict: validation.Verdict,
     trial: Trial | None,
@@ -233,7 +283,8 @@ def save_unit(
     -------
     list of Path
         In the unit's folder: ``value.parquet`` (one row per customer), ``total_draws.parquet`` (simulated totals of the
-        unit), ``totals.json``, and of a trial ``tracking.parquet`` and ``by_frequency.parquet``.
+        unit), ``totals.json``, ``calendar.parquet`` where one was estimated, and of a trial ``tracking.parquet`` and
+        ``by_frequency.parquet``.
     """
     folder = base.folder
     keys = ["frequency", "recency", "T", "monetary_value"]
@@ -243,12 +294,18 @@ def save_unit(
     write_table(joined.order_by("customer_id"), folder / "value.parquet")
     written = [folder / "value.parquet", folder / "total_draws.parquet"]
     pd.DataFrame({"value": prediction.value, "purchases": prediction.purchases}).to_parquet(written[1], index=False)
-    for name in ("tracking", "by_frequency"):
+    tables = {
+        "tracking": trial and trial.tracking,
+        "by_frequency": trial and trial.by_frequency,
+        "calendar": None if calendar.plain else calendar.table(portfolio.interval),
+    }
+    for name, table in tables.items():
         path = folder / f"{name}.parquet"
         path.unlink(missing_ok=True)
-        if trial is not None:
-            getattr(trial, name).to_parquet(path, index=False)
+        if table is not None:
+            table.to_parquet(path, index=False)
             written.append(path)
+    horizon = _days_ahead(portfolio, base, calibration=False)[-1]
     totals = {
         "unit": base.unit.name,
         "label": base.unit.label,
@@ -265,6 +322,7 @@ def save_unit(
         "currency": portfolio.currency,
         "margin": base.unit.margin,
         "returned_share": base.returned_share,
+        "pace": None if calendar.plain else calendar.pace(horizon, portfolio.interval),
         "discount_rate": portfolio.discount_rate,
         "interval": portfolio.interval,
         "end_of_observation": base.end.isoformat(),

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cvmlib.clv import bg_nbd
 from cvmlib.clv.purchase_model import Draws
 from cvmlib.clv.timing import Regularity
 from cvmlib.clv.value import Prediction
@@ -185,35 +184,35 @@ def judge(
 
 
 def track(
-    customers: pd.DataFrame, draws: Draws, starts: npt.NDArray[np.float64], days: npt.NDArray[np.float64]
+    customers: pd.DataFrame, draws: Draws, starts: npt.NDArray[np.float64], times: npt.NDArray[np.float64]
 ) -> pd.DataFrame:
-    """Return the expected cumulative repeat purchases of all customers by calendar day, for a tracking plot.
+    """Return the expected cumulative repeat purchases of all customers by time, for a tracking plot.
 
     Parameters
     ----------
     customers : DataFrame
-        ``customers`` who first bought on each day of `starts`.
+        ``customers`` who first bought at each of `starts`.
     draws : Draws
         Posterior draws; about 50 are enough.
-    starts : array
-        Days of the first purchases, shape (cohorts,).
-    days : array
-        Days at which to evaluate, on the same clock.
+    starts : array, shape (draws, cohorts)
+        Operational time of the first purchases, in each draw.
+    times : array, shape (draws, times)
+        Operational times at which to evaluate, on the same clock.
 
     Returns
     -------
     DataFrame
-        ``day``, ``mean``, ``low``, ``high`` (90% interval of the expectation).
+        ``mean``, ``low``, ``high`` (90% interval of the expectation).
     """
-    ages = np.clip(days[:, None] - starts[None, :], 0.0, None)
-    grid = ages.max() * np.linspace(0.0, 1.0, 61) ** 2  # finer where the curve bends: at young ages
     weights = customers["customers"].to_numpy(dtype=float)
-    paths = np.empty((len(draws.r), len(days)))
-    for i, parameters in enumerate(zip(draws.r, draws.alpha, draws.a, draws.b, strict=True)):
-        curve = bg_nbd.expected_since_start(grid, *parameters)
+    paths = np.empty(times.shape)
+    for i, parameters in enumerate(zip(*draws.values, strict=True)):
+        ages = np.clip(times[i][:, None] - starts[i][None, :], 0.0, None)
+        grid = ages.max() * np.linspace(0.0, 1.0, 61) ** 2  # finer where the curve bends: at young ages
+        curve = draws.family.expected_since_start(grid, *parameters)
         paths[i] = np.interp(ages, grid, curve) @ weights
     low, high = np.quantile(paths, [0.05, 0.95], axis=0)
-    return pd.DataFrame({"day": days, "mean": paths.mean(axis=0), "low": low, "high": high})
+    return pd.DataFrame({"mean": paths.mean(axis=0), "low": low, "high": high})
 
 
 def _check_convergence(name: str, diagnostics: Diagnostics) -> Check:

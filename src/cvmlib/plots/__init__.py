@@ -1,7 +1,7 @@
 """One visual language: every figure of every notebook. Frames in; ``ax`` in, ``ax`` out."""
 
 from cvmlib.plots.comparisons import compared_bars, value_bars
-from cvmlib.plots.courses import survival, tracking
+from cvmlib.plots.courses import intensity, survival, tracking
 from cvmlib.plots.customers import bridge, cohort_curves, cohort_triangle, grid_shares, stacked_months
 from cvmlib.plots.distributions import distribution, lorenz
 from cvmlib.plots.intervals import forest, interval_bars
@@ -16,6 +16,7 @@ __all__ = [
     "distribution",
     "forest",
     "grid_shares",
+    "intensity",
     "interval_bars",
     "lorenz",
     "new_axes",

@@ -88,9 +88,9 @@ def tracking(
     return ax
 
 
-def _mark_split(ax: Axes, split: date) -> None:
+def _mark_split(ax: Axes, split: date, sides: tuple[str, str] = ("fitted to ←", "→ not seen by the model")) -> None:
     ax.axvline(pd.Timestamp(split), color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    for text, shift, side in (("fitted to ←", -5, "right"), ("→ not seen by the model", 5, "left")):
+    for text, shift, side in zip(sides, (-5, 5), ("right", "left"), strict=True):
         ax.annotate(
             text,
             (mdates.date2num(pd.Timestamp(split)), 0.02),
@@ -102,6 +102,37 @@ def _mark_split(ax: Axes, split: date) -> None:
             color=MUTED,
             fontsize=9,
         )
+
+
+@styled
+def intensity(frame: pd.DataFrame, ax: Axes | None = None, *, split: date | None = None) -> Axes:
+    """Purchase intensity over the calendar, relative to its mean, with its interval.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``date``, ``mean``, ``low``, ``high``.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure otherwise.
+    split : date, optional
+        End of the observation: what lies right of it is forecast.
+    """
+    ax = new_axes(ax)
+    if frame.empty:
+        return note(ax, "There is no week to show.")
+    days = pd.to_datetime(frame["date"])
+    ax.axhline(1.0, color=MUTED, linewidth=1)
+    ax.fill_between(days, frame["low"], frame["high"], color=BLUE, alpha=0.2, linewidth=0)
+    ax.plot(days, frame["mean"], color=BLUE)
+    ax.set_ylim(bottom=0.0)
+    ax.margins(x=0.01)
+    percent_axis(ax.yaxis)
+    value_grid(ax)
+    date_axis(ax)
+    top_label(ax, "Purchases, of the usual")
+    if split is not None:
+        _mark_split(ax, split, ("observed ←", "→ forecast"))
+    return ax
 
 
 @styled

@@ -296,8 +296,8 @@ def show_unknowns(unit: UnitValue) -> None:
     lines = [
         "What will be done differently from now on: prices, campaigns, assortment and competitors are taken to go "
         "on as they were.",
-        "Seasons and common shocks: the forecast spans whole seasons only if its horizon does, and a shock that hits "
-        "all customers at once is not in its range.",
+        "Shocks of a kind not seen before: the range contains shocks that hit all customers at once as large as those "
+        "of the past, and no larger ones.",
         f"Customers who will come: only those who bought until {_date(totals['end_of_observation'])} are valued.",
         "Whether a silent customer has left: nobody tells a shop. The probability of being a customer still is "
         "inferred from how long they have been silent, measured by how often they bought.",

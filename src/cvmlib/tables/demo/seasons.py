@@ -1,6 +1,6 @@
 """The calendar of the simulation: days, months ahead, and operational time in which purchases are homogeneous."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -39,7 +39,7 @@ class Calendar:
     months_ahead : np.ndarray of int, shape (37,)
         Day numbers at which the future months 1..36 begin, and the day after the last.
     intensity : np.ndarray, shape (all days,)
-        Purchase intensity of each day, mean 1 over each simulated year.
+        Purchase intensity of each day, mean 1 over each simulated year unless there are shocks.
     operational : np.ndarray, shape (all days + 1,)
         Operational time at the beginning of each day, in days.
     clock : np.ndarray, shape (25,)
@@ -111,6 +111,33 @@ def build_calendar(end: date, years: int, season: Season | None) -> Calendar:
         operational=np.concatenate([[0.0], np.cumsum(intensity)]),
         clock=np.concatenate([[0.0], np.cumsum(hours / hours.sum())]),
     )
+
+
+def add_shocks(calendar: Calendar, sd: float, memory: float, rng: np.random.Generator) -> Calendar:
+    """Move the intensity of every day, past and future, by a slow shock that all customers share.
+
+    The log intensity gets a stationary Ornstein-Uhlenbeck process, drawn day by day, less half its variance, so that
+    the mean over many simulations stays 1 while that of any one year does not.
+
+    Parameters
+    ----------
+    calendar : Calendar
+        The calendar without shocks.
+    sd : float
+        Standard deviation of the shock (log intensity).
+    memory : float
+        Days after which its autocorrelation has fallen to 1/e.
+    rng : numpy Generator
+        Source of randomness.
+    """
+    noise = rng.standard_normal(len(calendar.intensity))
+    kept = np.exp(-1.0 / memory)
+    shock = np.empty_like(noise)
+    shock[0] = noise[0]
+    for day in range(1, len(noise)):
+        shock[day] = kept * shock[day - 1] + np.sqrt(1.0 - kept**2) * noise[day]
+    intensity = calendar.intensity * np.exp(sd * shock - 0.5 * sd**2)
+    return replace(calendar, intensity=intensity, operational=np.concatenate([[0.0], np.cumsum(intensity)]))
 
 
 def _raw_intensity(days: np.ndarray, season: Season) -> np.ndarray:

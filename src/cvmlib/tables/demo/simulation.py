@@ -23,13 +23,13 @@ from cvmlib.tables.demo.frames import (
 from cvmlib.tables.demo.orders import Rows, record_baskets, record_orders
 from cvmlib.tables.demo.products import Catalogue, draw_catalogue
 from cvmlib.tables.demo.purchases import Purchases, count_repeats, draw_buyers, draw_purchases
-from cvmlib.tables.demo.seasons import SECONDS, Calendar, add_months, build_calendar
+from cvmlib.tables.demo.seasons import SECONDS, Calendar, add_months, add_shocks, build_calendar
 from cvmlib.tables.demo.subscriptions import count_fees, draw_subscriptions
 from cvmlib.tables.demo.truth import HORIZON_MONTHS, MONTH_COLUMNS, count_future
 
 CHUNK = 20_000  # customers simulated at a time
 DEFAULT_END = date(2026, 6, 30)
-_CUSTOMERS, _PURCHASES, _RECORDS, _DIRT, _CATALOGUE = range(5)  # independent streams of random numbers
+_CUSTOMERS, _PURCHASES, _RECORDS, _DIRT, _CATALOGUE, _SHOCKS = range(6)  # independent streams of random numbers
 _NO_CHUNK = 2**31
 
 
@@ -73,6 +73,8 @@ def simulate_unit(
     covariates: bool = True,
     returns: bool = True,
     dirt: bool = True,
+    shocks: float = 0.0,
+    memory: float = 90.0,
 ) -> UnitTables:
     """Simulate one unit in memory.
 
@@ -87,6 +89,12 @@ def simulate_unit(
         files.
     seasonality, covariates, returns, dirt : bool
         Switch off the calendar, the effects of the covariates, the returns, the faults of the tables.
+    shocks : float
+        Standard deviation of a slow shock to the log purchase intensity of all customers, past and future, drawn anew
+        for each seed; 0, as in the files, is none. It comes on top of the seasons, whose mean over a year is 1, so
+        that the totals of a year move. New customers follow it as far as they follow the season.
+    memory : float
+        Days after which the autocorrelation of the shock has fallen to 1/e.
 
     Raises
     ------
@@ -100,8 +108,14 @@ def simulate_unit(
     check_arguments(1.0, seed, years)
     if size < 1:
         raise ConfigError(f"A unit needs at least 1 customer; found customers = {size}.")
+    if not (np.isfinite(shocks) and shocks >= 0 and memory > 0):
+        raise ConfigError(
+            f"Shocks need a standard deviation of 0 or more and a memory above 0; found {shocks}, {memory}."
+        )
     unit = switched(unit, seasonality, covariates, returns, dirt)
     calendar = unit_calendar(unit, end, years)
+    if shocks:
+        calendar = add_shocks(calendar, shocks, memory, _stream(unit, seed, _NO_CHUNK, _SHOCKS))
     catalogue = unit_catalogue(unit, seed)
     chunks = list(simulate_chunks(unit, size, seed, calendar, catalogue))
 
