@@ -4,6 +4,7 @@ CONFIG ?= business_units.toml
 JOBS   ?=
 ONLY   ?=
 TESTS  ?=
+SIMULATIONS ?=
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -69,6 +70,11 @@ test-spark: $(SPARK) ## prove that Spark counts and joins exactly like DuckDB (n
 $(SPARK): $(READY) requirements-spark.lock
 	sh tools/install.sh spark
 	@touch $@
+
+.PHONY: calibrate
+calibrate: $(READY) ## check by simulation that every model's posterior is right (ONLY=name, SIMULATIONS=n, JOBS=n)
+	$(PYTHON) -m benchmarks.calibrate $(if $(ONLY),--only $(ONLY)) \
+	    $(if $(SIMULATIONS),--simulations $(SIMULATIONS)) $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: lint
 lint: $(READY) ## check style, and that notebooks are committed without outputs

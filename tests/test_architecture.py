@@ -22,6 +22,7 @@ LAYERS = [
     {"portfolio"},
     {"tables"},
     {"inference"},
+    {"quick", "swapping"},
     {"clv", "churn", "attribution", "programs"},
     {"decisions"},
     {"plots"},
