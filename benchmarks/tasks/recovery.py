@@ -1,6 +1,6 @@
 """Forecast demo companies and compare with their truth; prints one line of JSON.
 
-``python -m benchmarks.tasks.recovery WORK SEEDS``
+``python -m benchmarks.tasks.recovery WORK FIRST LAST [--alone]``
 """
 
 import json
@@ -72,17 +72,22 @@ def score(portfolio: Portfolio, base: study.UnitBase, models: study.Models) -> d
     return found
 
 
-def run(work: Path, seeds: int) -> list[dict]:
-    """Forecast `seeds` companies; per seed the scores of the fashion units, and of the small one fitted alone."""
+def run(work: Path, first: int, last: int, alone: bool) -> list[dict]:
+    """Forecast the companies of seeds `first` to `last`; per seed the scores of the fashion units.
+
+    With `alone` the small unit is also fitted by itself.
+    """
     rows = []
-    for seed in range(1, seeds + 1):
+    for seed in range(first, last + 1):
         portfolio = make_company(work, seed)
         bases = study.read_bases(portfolio)
         pooled = study.fit_models(portfolio, bases)
-        alone = study.fit_models(portfolio, {SMALL: bases[SMALL]})
-        row = {"seed": seed, "converged": pooled.passed and alone.passed}
+        row = {"seed": seed, "converged": pooled.passed}
         row |= {unit: score(portfolio, bases[unit], pooled) for unit in ("fashion", SMALL)}
-        row["alone"] = score(portfolio, bases[SMALL], alone)
+        if alone:
+            single = study.fit_models(portfolio, {SMALL: bases[SMALL]})
+            row["converged"] &= single.passed
+            row["alone"] = score(portfolio, bases[SMALL], single)
         rows.append(row)
         print(json.dumps(row), file=sys.stderr, flush=True)
         shutil.rmtree(portfolio.folder)
@@ -91,4 +96,4 @@ def run(work: Path, seeds: int) -> list[dict]:
 
 if __name__ == "__main__":
     np.seterr(all="raise", under="ignore")
-    print(json.dumps(run(Path(sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), "--alone" in sys.argv[4:])))

@@ -1,0 +1,63 @@
+"""Time a purchase model's log-density with its gradient as the sampler calls it:  gradient FAMILY CUSTOMERS FOLDER.
+
+The customers are simulated, with the parameters of CDNOW at daily resolution, and written to FOLDER/customers.csv for
+the peer. Prints CPU microseconds for each evaluation of the model of one unit, and the count rows.
+"""
+
+import ctypes
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import nutpie
+import pandas as pd
+import pytensor
+
+from cvmlib.clv import bg_nbd, families, purchase_model
+
+COLUMNS = ["frequency", "recency", "T"]
+
+
+def simulate(customers: int) -> pd.DataFrame:
+    """Draw customers of 190 to 273 days, as CDNOW's (Fader, Hardie and Lee 2005, table 2)."""
+    rng = np.random.default_rng(1)
+    age = rng.integers(190, 274, customers).astype(float)
+    frequency, recency = bg_nbd.simulate_customers(age, 0.243, 30.9, 0.793, 2.426, rng)
+    return pd.DataFrame({"frequency": frequency, "recency": np.ceil(recency), "T": age})
+
+
+def time_evaluation(compiled: nutpie.compile_pymc.CompiledPyMCModel) -> float:
+    """Return the CPU seconds of one call of the compiled function: the best mean of several series."""
+    pointer = ctypes.POINTER(ctypes.c_double)
+    point = np.array(compiled.initial_point_func(1))
+    gradient, value = np.empty_like(point), np.empty(1)
+    evaluate = compiled.compiled_logp_func.ctypes
+    arguments = [array.ctypes.data_as(pointer) for array in (point, gradient, value)]
+    data = ctypes.c_void_p(compiled.user_data.ctypes.data)
+
+    def series(count: int) -> float:
+        start = time.process_time()
+        for _ in range(count):
+            if evaluate(compiled.n_dim, *arguments, data):
+                raise RuntimeError("the log-density could not be evaluated")
+        return (time.process_time() - start) / count
+
+    count = max(5, int(0.2 / series(5)))
+    return min(series(count) for _ in range(7))
+
+
+def main(family: str, customers: int, folder: Path) -> None:
+    """Simulate, compile and time."""
+    each = simulate(customers)
+    each.to_csv(folder / "customers.csv", index=False)
+    counts = each.groupby(COLUMNS, as_index=False).size().rename(columns={"size": "customers"})
+    model, _ = purchase_model.build_model(counts.assign(unit="shop"), family=getattr(families, family.upper()))
+    with pytensor.config.change_flags(numba__fastmath=False):
+        compiled = nutpie.compile_pymc_model(model)
+    print(json.dumps({"microseconds": 1e6 * time_evaluation(compiled), "rows": len(counts)}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
