@@ -32,3 +32,59 @@ def describe_holdouts(total: pd.DataFrame, groups: pd.DataFrame) -> str:
         f"Revenue lies inside its forecast interval in {int(total['inside'].sum())} of {count(len(total), 'unit')}; "
         f"survivors in {int(groups['inside'].sum())} of {count(len(groups), 'group')} of plan and year of tenure."
     )
+
+
+#: Names for people of the columns of the models notebook.
+_COLUMNS = {
+    "active": "Active",
+    "actual": "Actual",
+    "at_risk": "At risk",
+    "bias": "Bias",
+    "billed": "Share billed",
+    "churned": "Left",
+    "expected": "Expected",
+    "extrapolated": "Share extrapolated",
+    "hazard": "Risk of leaving",
+    "hazard_high": "Risk, to",
+    "hazard_low": "Risk, from",
+    "headline": "Verdict",
+    "high": "to",
+    "inside": "Inside the interval",
+    "interval": "Interval",
+    "km": "Kaplan–Meier",
+    "km_high": "Kaplan–Meier, to",
+    "km_low": "Kaplan–Meier, from",
+    "leavers": "Leavers",
+    "level": "Level",
+    "low": "from",
+    "mean": "Mean",
+    "measure": "Measure",
+    "month": "Month",
+    "months": "Months since joining",
+    "plan": "Plan",
+    "raw": "Risk as counted",
+    "records_from": "Complete records from",
+    "retention": "Retention",
+    "retention_high": "Retention, to",
+    "retention_low": "Retention, from",
+    "shock_persistence": "Persistence of the shocks",
+    "shock_sd": "Common shocks, sd",
+    "subscriptions": "Subscriptions",
+    "tenure": "Tenure (months)",
+    "tenure_from": "Tenure from",
+    "tenure_to": "to month",
+    "unit": "Unit",
+    "value": "Value",
+    "value_high": "Value, to",
+    "value_low": "Value, from",
+}
+
+
+def name_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give the columns of a table of `cvmlib.churn.fit` their names for people."""
+    return frame.rename(columns=_COLUMNS)
+
+
+def name_formats(formats: dict[str, str]) -> dict[str, str]:
+    """Give the keys of column formats the names of `name_columns`."""
+    return {_COLUMNS.get(name, name): style for name, style in formats.items()}
