@@ -268,8 +268,10 @@ def _check_holdout(holdout: Holdout | None) -> list[Check]:
         f"{holdout.high:,.0f}); "
     )
     if holdout.actual:
-        total += f"{holdout.actual:,.0f} happened, so the forecast was {abs(holdout.bias):.0%} too "
-        total += "high" if holdout.bias > 0 else "low"
+        size = f"{abs(holdout.bias):.0%}"
+        total += f"{holdout.actual:,.0f} happened, "
+        side = "high" if holdout.bias > 0 else "low"
+        total += "nearly as forecast" if size == "0%" else f"so the forecast was {size} too {side}"
     else:
         total += "none happened"
     if holdout.inside:

@@ -29,7 +29,7 @@ def show_calendar(unit: UnitValue) -> None:
         return
     sentence = describe_calendar(unit.calendar, unit.totals["pace"], unit.totals["horizon_months"])
     show.prose(sentence)
-    show_intensity(unit.calendar, unit.totals["end_of_observation"], sentence, "calendar")
+    show_intensity(unit.calendar, unit.totals["end_of_observation"], sentence, "calendar", unit.totals["label"])
     pace = unit.totals["pace"]
     whole = {_COLUMNS[name]: pace[name] for name in ("mean", "low", "high")}
     months = words.count(unit.totals["horizon_months"], "month")
@@ -50,13 +50,13 @@ def describe_calendar(calendar: pd.DataFrame, pace: dict[str, float], months: in
     )
 
 
-def show_intensity(calendar: pd.DataFrame, end: str, sentence: str, name: str) -> None:
+def show_intensity(calendar: pd.DataFrame, end: str, sentence: str, name: str, label: str) -> None:
     """Show the purchase intensity by week, past and forecast, as figure and table."""
     ax = plots.intensity(calendar, split=pd.Timestamp(end))
     table = calendar[list(_COLUMNS)].rename(columns=_COLUMNS)
     caption = (
-        "Purchases of the same customers by week, relative to the usual. The band is the 90% interval: of the past, "
-        "of what can be told from its purchases; of the future, of what a week may bring."
+        f"{label}: purchases of the same customers by week, relative to the usual. The band is the 90% interval: of the "
+        "past, of what can be told from its purchases; of the future, of what a week may bring."
     )
     show.figure(ax.figure, sentence, table, caption, name, _FORMATS)
 
@@ -69,7 +69,8 @@ def show_calendars(bases: Mapping[str, UnitBase], models: Models) -> None:
             continue
         base = bases[name]
         rows.append({"Unit": base.unit.label} | {_SCALES[k]: _interval(v, k) for k, v in calendar.scales.items()})
-        show_intensity(calendar.table(), base.end.isoformat(), f"Calendar of {base.unit.label}.", f"calendar {name}")
+        sentence, label = f"Calendar of {base.unit.label}.", base.unit.label
+        show_intensity(calendar.table(), base.end.isoformat(), sentence, f"calendar {name}", label)
     if not rows:
         show.note("No calendar was estimated: operational time is time.")
         return
