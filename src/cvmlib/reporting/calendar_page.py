@@ -55,8 +55,8 @@ def show_intensity(calendar: pd.DataFrame, end: str, sentence: str, name: str, l
     ax = plots.intensity(calendar, split=pd.Timestamp(end))
     table = calendar[list(_COLUMNS)].rename(columns=_COLUMNS)
     caption = (
-        f"{label}: purchases of the same customers by week, relative to the usual. The band is the 90% interval: of the "
-        "past, of what can be told from its purchases; of the future, of what a week may bring."
+        f"{label}: purchases of the same customers by week, relative to the usual. The band is the 90% interval: of "
+        "the past, of what can be told from its purchases; of the future, of what a week may bring."
     )
     show.figure(ax.figure, sentence, table, caption, name, _FORMATS)
 
