@@ -34,6 +34,12 @@ def test_without_a_calendar_it_says_so(monkeypatch):
     assert "No calendar was estimated" in seen.prose
 
 
+def test_a_withheld_unit_shows_no_forecast(monkeypatch):
+    seen = capture(monkeypatch, False)
+    calendar_page.show_calendar(make_unit("withheld"))
+    assert "withheld" in seen.prose and "%" not in seen.text
+
+
 def test_models_page_shows_each_calendar_with_its_scales(monkeypatch):
     paths = np.exp(np.random.default_rng(1).normal(0, 0.1, (50, 20)))
     edges = 20_000.0 + 7.0 * np.arange(21)

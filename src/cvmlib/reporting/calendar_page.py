@@ -9,6 +9,7 @@ from cvmlib.clv.prepare import UnitBase
 from cvmlib.clv.results import UnitValue
 from cvmlib.clv.study import Models
 from cvmlib.reporting import show, words
+from cvmlib.reporting.value_page import WITHHELD
 
 _COLUMNS = {"date": "Week from", "mean": "Purchases, of the usual", "low": "from", "high": "to"}
 _FORMATS = dict.fromkeys(["Purchases, of the usual", "from", "to"], "percent")
@@ -24,6 +25,9 @@ _SCALES = {
 
 def show_calendar(unit: UnitValue) -> None:
     """Show how the purchases of a unit move over the year, and what that adds to the uncertainty of its total."""
+    if unit.withheld:
+        show.note(WITHHELD)
+        return
     if unit.calendar is None:
         show.note("No calendar was estimated for this unit: it is taken to buy evenly over the year.")
         return
