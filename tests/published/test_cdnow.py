@@ -143,8 +143,8 @@ def test_the_bayesian_purchase_fit_lies_near_maximum_likelihood(rows, fitted, sa
         low, high = np.quantile(values, [0.05, 0.95])
         assert low < modes[name] < high
         assert abs(np.median(values) - modes[name]) < 0.75 * values.std()
-    assert np.median(draws.r) == pytest.approx(modes["r"], rel=0.05)
-    assert np.median(draws.alpha) == pytest.approx(modes["alpha"], rel=0.08)
+    assert np.median(draws["r"]) == pytest.approx(modes["r"], rel=0.05)
+    assert np.median(draws["alpha"]) == pytest.approx(modes["alpha"], rel=0.08)
     assert fit.diagnostics.divergences == 0 and fit.diagnostics.r_hat < 1.02
 
 

@@ -73,8 +73,10 @@ def show_calendars(bases: Mapping[str, UnitBase], models: Models) -> None:
             continue
         base = bases[name]
         rows.append({"Unit": base.unit.label} | {_SCALES[k]: _interval(v, k) for k, v in calendar.scales.items()})
-        sentence, label = f"Calendar of {base.unit.label}.", base.unit.label
-        show_intensity(calendar.table(), base.end.isoformat(), sentence, f"calendar {name}", label)
+        table, label = calendar.table(), base.unit.label
+        most, least = table["mean"].max(), table["mean"].min()
+        sentence = f"Purchase intensity of {label} by week: between {least:.0%} and {most:.0%} of the usual."
+        show_intensity(table, base.end.isoformat(), sentence, f"calendar {name}", label)
     if not rows:
         show.note("No calendar was estimated: operational time is time.")
         return
