@@ -50,7 +50,15 @@ lab: $(READY) ## open the notebooks in JupyterLab
 	$(VENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 .PHONY: test
-test: lint test-unit test-notebooks ## run everything: lint, unit tests, published tables, notebooks
+test: lint test-values test-others test-notebooks ## run everything: lint, unit tests, published tables, notebooks
+
+# The unit tests in two halves, so that `make -j2 test` keeps two cores busy.
+.PHONY: test-values test-others
+test-values: $(READY)
+	$(PYTHON) -m pytest -q tests/clv
+
+test-others: $(READY)
+	$(PYTHON) -m pytest -q --ignore=tests/spark --ignore=tests/clv
 
 .PHONY: test-unit
 test-unit: $(READY) ## run the tests of the library only (TESTS=tests/clv: of a part)
