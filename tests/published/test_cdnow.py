@@ -152,7 +152,7 @@ def test_the_bayesian_spend_fit_lies_near_maximum_likelihood(table, sampling, re
     counts = count_rows(table, columns=["frequency", "monetary_value"]).to_pandas().assign(unit="cdnow")
     draws = spend_model.fit(counts, sampling).draws("cdnow")
     for name, mode in reference["cdnow_sample"]["gamma_gamma"]["published"].items():
-        values = draws[name]
+        values = getattr(draws, name)
         low, high = np.quantile(values, [0.05, 0.95])
         assert low < mode < high
     p, q, gamma = (reference["cdnow_sample"]["gamma_gamma"]["published"][name] for name in ("p", "q", "gamma"))
