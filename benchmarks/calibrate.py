@@ -13,8 +13,8 @@ from multiprocessing import get_context
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from cvmlib.clv import calibration, families
-from cvmlib.clv.family import Family
+from cvmlib.clv import calibration
+from cvmlib.clv.families.registry import FAMILIES
 
 LEVEL = 0.01
 #: Fits that may be distrusted: more than this share would say little about the model.
@@ -30,20 +30,15 @@ CONSTANT = 2
 
 def find_problems() -> list[tuple[str, int]]:
     """Return name and number of units of what is calibrated."""
-    names = [*find_families(), "gamma_gamma"]
+    names = [*FAMILIES, "gamma_gamma"]
     return [(name, 1) for name in names] + [(name, POOLED_UNITS) for name in POOLED if name in names]
-
-
-def find_families() -> dict[str, Family]:
-    """Return the registered families by name."""
-    return {value.name: value for value in vars(families).values() if isinstance(value, Family)}
 
 
 def pose(name: str, units: int) -> calibration.Problem:
     """Pose the problem of a model by its name."""
     if name == "gamma_gamma":
         return calibration.spend_problem(units=units)
-    family = calibration.narrow(find_families()[name])
+    family = calibration.narrow(FAMILIES[name])
     constants = {f"u{i}": CONSTANT for i in range(units)} if family.constant else None
     return calibration.purchase_problem(family, units=units, constants=constants)
 

@@ -22,7 +22,7 @@ LAYERS = [
     {"portfolio"},
     {"tables"},
     {"inference"},
-    {"quick", "swapping"},
+    {"quick", "swapping", "fused"},
     {"clv", "churn", "attribution", "programs"},
     {"decisions"},
     {"plots"},

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvmlib.clv import bg_nbd, purchase_model
+from cvmlib.clv import purchase_model
+from cvmlib.clv.families import bg_nbd
 from cvmlib.inference import Sampling
 
 UNITS = {"a": 12_000, "b": 6_000, "c": 3_000, "d": 2_000, "e": 800, "f": 200}

@@ -15,7 +15,9 @@ import nutpie
 import pandas as pd
 import pytensor
 
-from cvmlib.clv import bg_nbd, families, purchase_model
+from cvmlib.clv import purchase_model
+from cvmlib.clv.families import bg_nbd
+from cvmlib.clv.families.registry import FAMILIES
 
 COLUMNS = ["frequency", "recency", "T"]
 
@@ -53,7 +55,7 @@ def main(family: str, customers: int, folder: Path) -> None:
     each = simulate(customers)
     each.to_csv(folder / "customers.csv", index=False)
     counts = each.groupby(COLUMNS, as_index=False).size().rename(columns={"size": "customers"})
-    model, _ = purchase_model.build_model(counts.assign(unit="shop"), family=getattr(families, family.upper()))
+    model, _ = purchase_model.build_model(counts.assign(unit="shop"), family=FAMILIES[family])
     with pytensor.config.change_flags(numba__fastmath=False):
         compiled = nutpie.compile_pymc_model(model)
     print(json.dumps({"microseconds": 1e6 * time_evaluation(compiled), "rows": len(counts)}))

@@ -12,7 +12,8 @@ import numpy as np
 import pytensor
 
 from benchmarks.tasks.pareto_cdnow import read_customers
-from cvmlib.clv import families, purchase_model
+from cvmlib.clv import purchase_model
+from cvmlib.clv.families import registry
 
 AT = np.log([1.8, 0.55, 1.7, 0.6])  # near the estimates; times in the mean age
 
@@ -22,7 +23,7 @@ def main(folder: Path) -> None:
     customers = read_customers()
     folder.mkdir(parents=True, exist_ok=True)
     customers.drop(columns="unit").to_csv(folder / "cdnow.csv", index=False)
-    model, _ = purchase_model.build_model(customers.assign(customers=1), family=families.PARETO_NBD)
+    model, _ = purchase_model.build_model(customers.assign(customers=1), family=registry.PARETO_NBD)
     with pytensor.config.change_flags(numba__fastmath=False):
         compute = model.logp_dlogp_function(ravel_inputs=True)
     compute.set_extra_values({})

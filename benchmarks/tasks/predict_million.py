@@ -12,9 +12,10 @@ import sys
 import numpy as np
 import pandas as pd
 
-from cvmlib.clv import bg_nbd, gamma_gamma
+from cvmlib.clv import gamma_gamma
 from cvmlib.clv.ahead import Ahead
-from cvmlib.clv.families import BG_NBD
+from cvmlib.clv.families import bg_nbd
+from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.clv.purchase_model import Draws as PurchaseDraws
 from cvmlib.clv.spend_model import Draws as SpendDraws
 from cvmlib.clv.terms import Terms

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cvmlib.clv.ahead import Ahead
-from cvmlib.clv.families import BG_NBD
+from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.clv.purchase_model import Draws as PurchaseDraws
 from cvmlib.clv.spend_model import Draws as SpendDraws
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from cvmlib.clv import bg_nbd, gamma_gamma
+from cvmlib.clv import gamma_gamma
 from cvmlib.clv.acquisition import value_of_new
 from cvmlib.clv.ahead import Ahead
+from cvmlib.clv.families import bg_nbd
 from cvmlib.clv.terms import Terms
 from tests.clv.buyers import BUYING, SPENDING, YEAR, known, loyal, unsure, year_ahead
 

@@ -22,7 +22,7 @@ from cvmlib.clv.calibration import (
     rank_truths,
     spend_problem,
 )
-from cvmlib.clv.families import BG_NBD
+from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.errors import UnfitModelError
 
 FAMILY = narrow(BG_NBD)

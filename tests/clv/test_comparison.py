@@ -10,10 +10,11 @@ from arviz_stats.base import array_stats
 from scipy import special, stats
 
 from cvmlib import inference
-from cvmlib.clv import bg_nbd, comparison, families
+from cvmlib.clv import comparison
 from cvmlib.clv.comparison import choose, compare, leave_one_out, rank, score_forecast, score_models, smooth
-from cvmlib.clv.families import BG_NBD
-from cvmlib.clv.family import Family
+from cvmlib.clv.families import bg_nbd
+from cvmlib.clv.families.family import Family
+from cvmlib.clv.families.registry import BG_NBD, FAMILIES
 from cvmlib.clv.purchase_model import Draws, PurchaseFit
 from tests.clv.worlds import World, count_unit, purchase_rows
 
@@ -183,8 +184,7 @@ def test_holdout_scores_prefer_the_right_model(monkeypatch):
 
 
 def timed_families() -> list[Family]:
-    found = [value for value in vars(families).values() if isinstance(value, Family)]
-    return [family for family in found if any(p.per_time for p in family.parameters)]
+    return [family for family in FAMILIES.values() if any(p.per_time for p in family.parameters)]
 
 
 @pytest.mark.parametrize("family", timed_families(), ids=lambda family: family.name)

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import special
 
-from cvmlib.clv import bg_nbd, expectation, gamma_gamma
+from cvmlib.clv import expectation, gamma_gamma
 from cvmlib.clv.ahead import Ahead, Outlook
 from cvmlib.clv.expectation import expect, group_alike, probability_alive_later
+from cvmlib.clv.families import bg_nbd
 from cvmlib.clv.purchase_model import Draws
 from cvmlib.clv.terms import Terms
 from tests.clv.buyers import BUYING, YEAR, counts_of, known, one_row, simulate_base, unsure, year_ahead

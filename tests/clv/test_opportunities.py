@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv import bg_bb
 from cvmlib.clv.counts import count_purchases, count_rows
+from cvmlib.clv.families import bg_bb
 from cvmlib.clv.opportunities import (
     OPPORTUNITIES,
     count_opportunities,

@@ -6,8 +6,9 @@ import pymc as pm
 import pytest
 
 from cvmlib import inference
-from cvmlib.clv import bg_nbd, purchase_model
-from cvmlib.clv.families import BG_NBD
+from cvmlib.clv import purchase_model
+from cvmlib.clv.families import bg_nbd
+from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.errors import UnfitModelError
 from tests.clv.conftest import SAMPLING
 from tests.clv.worlds import World, count_unit, purchase_rows

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cvmlib.clv import bg_cnbd, regularity
+from cvmlib.clv import regularity
+from cvmlib.clv.families import bg_cnbd
 
 
 @pytest.mark.parametrize("k", [1, 2, 6])

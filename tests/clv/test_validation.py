@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv import bg_nbd
-from cvmlib.clv.families import BG_NBD
+from cvmlib.clv.families import bg_nbd
+from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.clv.purchase_model import Draws
 from cvmlib.clv.timing import Regularity
 from cvmlib.clv.validation import (

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv import bg_nbd, expectation, gamma_gamma, predictive, value
+from cvmlib.clv import expectation, gamma_gamma, predictive, value
 from cvmlib.clv.ahead import Ahead, Outlook
+from cvmlib.clv.families import bg_nbd
 from cvmlib.clv.purchase_model import Draws as PurchaseDraws
 from cvmlib.clv.terms import Terms
 from cvmlib.clv.value import predict, residual

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cvmlib.clv import bg_nbd, gamma_gamma
+from cvmlib.clv import gamma_gamma
+from cvmlib.clv.families import bg_nbd
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from cvmlib import inference
-from cvmlib.clv import bg_nbd, gamma_gamma, purchase_model, spend_model
+from cvmlib.clv import gamma_gamma, purchase_model, spend_model
 from cvmlib.clv.counts import count_customers, count_purchases, count_rows
+from cvmlib.clv.families import bg_nbd
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data"))

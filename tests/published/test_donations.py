@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import special
 
-from cvmlib.clv import bg_bb, bg_bb_forecast
-from cvmlib.clv.bg_nbd import MaximumLikelihood
+from cvmlib.clv.families import bg_bb, bg_bb_forecast
+from cvmlib.clv.families.bg_nbd import MaximumLikelihood
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data"))

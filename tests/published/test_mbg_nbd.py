@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv import bg_cnbd, bg_nbd, regularity
+from cvmlib.clv import regularity
 from cvmlib.clv.counts import count_customers, count_purchases
+from cvmlib.clv.families import bg_cnbd, bg_nbd
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data"))

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from cvmlib import inference
-from cvmlib.clv import families, nbd, pareto_nbd, purchase_model
+from cvmlib.clv import purchase_model
 from cvmlib.clv.counts import count_customers, count_purchases
+from cvmlib.clv.families import nbd, pareto_nbd, registry
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data"))
@@ -97,7 +98,7 @@ def test_the_bayesian_fit_converges_near_maximum_likelihood(counts, fitted):
     rows = pd.DataFrame(columns).assign(recency=lambda t: t["recency"] * WEEK, T=lambda t: t["T"] * WEEK)
     rows = rows.astype({"frequency": int}).groupby(["frequency", "recency", "T"], as_index=False).size()
     rows = rows.rename(columns={"size": "customers"}).assign(unit="cdnow")
-    fit = purchase_model.fit(rows, inference.Sampling(draws=1000, tune=600, chains=3), family=families.PARETO_NBD)
+    fit = purchase_model.fit(rows, inference.Sampling(draws=1000, tune=600, chains=3), family=registry.PARETO_NBD)
     assert fit.diagnostics.passed, fit.diagnostics
     draws, modes = fit.draws("cdnow", 3000), fitted.parameters
     for name, mode in modes.items():

@@ -6,8 +6,8 @@ import ibis
 import pandas as pd
 import pytest
 
-from cvmlib.clv import bg_nbd
 from cvmlib.clv.counts import count_customers, count_purchases, count_returns, count_rows, holdout_split
+from cvmlib.clv.families import bg_nbd
 from cvmlib.tables.cleaning import clean_transactions
 from cvmlib.tables.sources import mapped_table
 

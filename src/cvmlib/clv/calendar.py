@@ -19,8 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize
 
-from cvmlib.clv import bg_cnbd_kernel
-from cvmlib.clv.families import BG_NBD
+from cvmlib.clv.families import bg_cnbd_kernel
+from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.clv.intensity import Bins, Paths, draw_paths, find_path
 
 Array = npt.NDArray[np.float64]

@@ -28,7 +28,7 @@ from scipy import stats
 
 from cvmlib import quick
 from cvmlib.clv import gamma_gamma, purchase_model, spend_model
-from cvmlib.clv.family import Family, Parameter
+from cvmlib.clv.families.family import Family, Parameter
 from cvmlib.errors import UnfitModelError
 from cvmlib.swapping import SwappedDensity
 

@@ -1,6 +1,5 @@
 """Criticism of the fitted models: priors against posteriors, and what the model would have seen against what it saw."""
 
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -112,19 +111,6 @@ def check_frequencies(base: UnitBase, models: Models, seed: int) -> pd.DataFrame
         }
     )
     return table[(table["actual"] > 0) | (table["expected"] >= 0.5)].reset_index(drop=True)
-
-
-def describe_frequencies(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tabulate, per unit, the share of customers that the predicted frequencies put into a wrong class."""
-    rows = [
-        {
-            "unit": unit,
-            "misplaced": float((t["actual"] - t["expected"]).abs().sum() / 2 / t["actual"].sum()),
-            "classes_inside": float(((t["actual"] >= t["low"]) & (t["actual"] <= t["high"])).mean()),
-        }
-        for unit, t in tables.items()
-    ]
-    return pd.DataFrame(rows)
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from cvmlib.clv.bg_nbd import MaximumLikelihood
+from cvmlib.clv.families.bg_nbd import MaximumLikelihood
 
 Array = npt.NDArray[np.float64]
 PARAMETERS = ("p", "q", "gamma")

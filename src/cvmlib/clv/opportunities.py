@@ -1,7 +1,7 @@
 """From purchases to counts of opportunities: the weeks, months, quarters or years of the calendar with a purchase.
 
 Where customers can buy once a period, or the period is what matters (yearly donations, a weekly service), a purchase
-model of discrete opportunities (`cvmlib.clv.bg_bb`) counts periods instead of days. All work is an Ibis expression, as
+model of discrete opportunities (`families.bg_bb`) counts periods instead of days. All work is an Ibis expression, as
 in `cvmlib.clv.counts`, and `counts.count_rows` takes the result as it takes that of `counts.count_customers`.
 
 The period of a customer's first purchase is his acquisition; his opportunities are the periods after it. Only whole

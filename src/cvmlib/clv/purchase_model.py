@@ -1,6 +1,6 @@
 """Hierarchical purchase models over business units: small units borrow strength, large ones speak for themselves.
 
-Each unit has the interpretable parameters of a family (`cvmlib.clv.family`), which are nearly orthogonal in the
+Each unit has the interpretable parameters of a family (`families.family`), which are nearly orthogonal in the
 posterior, unlike the published ones; on their link scales they are partially pooled (`cvmlib.clv.pooling`). Time is
 divided by the mean age of the customers before a prior sees it, so that a forecast does not depend on the unit of time.
 """
@@ -16,8 +16,8 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from cvmlib import inference
-from cvmlib.clv.families import BG_NBD
-from cvmlib.clv.family import Family
+from cvmlib.clv.families.family import Family
+from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.clv.pooling import pool_coordinates, pooled
 from cvmlib.errors import UnfitModelError
 

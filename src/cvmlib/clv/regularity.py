@@ -1,10 +1,10 @@
-"""How regular customers buy: the number k of stages of their gaps, by likelihood (`cvmlib.clv.bg_cnbd`)."""
+"""How regular customers buy: the number k of stages of their gaps, by likelihood (`cvmlib.clv.families.bg_cnbd`)."""
 
 import numpy as np
 import numpy.typing as npt
 
-from cvmlib.clv import bg_cnbd
-from cvmlib.clv.bg_nbd import MaximumLikelihood
+from cvmlib.clv.families import bg_cnbd
+from cvmlib.clv.families.bg_nbd import MaximumLikelihood
 
 Array = npt.NDArray[np.float64]
 

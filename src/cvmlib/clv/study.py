@@ -112,7 +112,7 @@ def _estimate_calendars(
     histories = {
         base.unit.name: read_history(base.purchases, rows[base.unit.name], _end(base, calibration)) for base in used
     }
-    horizon = max(_days_ahead(portfolio, base, calibration)[-1] for base in used)
+    horizon = max(days_ahead(portfolio, base, calibration)[-1] for base in used)
     return estimate_calendars(histories, horizon, pools=pools, seed=portfolio.seed + _SEED_CALENDAR)
 
 
@@ -121,7 +121,7 @@ def _end(base: UnitBase, calibration: bool) -> pd.Timestamp:
     return pd.Timestamp(last_period(base.calibration_end, base.portfolio.time_unit)) if calibration else base.now
 
 
-def _days_ahead(portfolio: Portfolio, base: UnitBase, calibration: bool) -> np.ndarray:
+def days_ahead(portfolio: Portfolio, base: UnitBase, calibration: bool) -> np.ndarray:
     """Days from the end of what the models have seen to the ends of the months ahead, 0 first."""
     start = _end(base, calibration)
     end = base.now if calibration else start + pd.DateOffset(months=portfolio.horizon_months)
@@ -147,7 +147,7 @@ def predict_unit(
         interval=portfolio.interval,
     )
     purchase = models.purchase.draws(name)
-    days = _days_ahead(portfolio, base, calibration)
+    days = days_ahead(portfolio, base, calibration)
     prediction = value.predict(
         models.calendars[name].convert(rows),
         purchase,
@@ -305,7 +305,7 @@ def save_unit(
         if table is not None:
             table.to_parquet(path, index=False)
             written.append(path)
-    horizon = _days_ahead(portfolio, base, calibration=False)[-1]
+    horizon = days_ahead(portfolio, base, calibration=False)[-1]
     totals = {
         "unit": base.unit.name,
         "label": base.unit.label,

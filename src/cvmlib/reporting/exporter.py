@@ -55,14 +55,6 @@ def notebook_body(notebook: NotebookNode) -> str:
     return _ordered_headings(body)
 
 
-def notebook_title(notebook: NotebookNode) -> str:
-    """Return the title in the notebook's metadata, else its first heading, else nothing."""
-    title = notebook.metadata.get("cvm", {}).get("title", "")
-    first = next((cell for cell in notebook.cells if cell.cell_type == "markdown"), None)
-    match = _TITLE.match(first.source) if first else None
-    return title or (match.group(1) if match else "")
-
-
 def _arranged(notebook: NotebookNode) -> NotebookNode:
     """Drop hidden cells and the title (the page has its own); join code without output to the next that has some."""
     from copy import deepcopy

@@ -1,0 +1,339 @@
+"""What customers of a fitted (M)BG/CNBD-k do next, under many draws of the parameters at once; k = 1 is the (M)BG/NBD.
+
+If a customer is alive at T and has completed j of the k stages of the gap under way, ``lambda`` is
+Gamma(r + k x + j, alpha + T) and ``p`` is Beta(a, b + x) (MBG: Beta(a, b + x + 1), since he has survived his first
+purchase too), whatever the recency. For one x and j his survival and purchase rate at s ahead are therefore functions
+of ``y = s / (alpha + T)`` alone: sums over the negative binomial number of stages completed by then, and 2F1 functions
+if k = 1. Per draw, frequency and j they are laid down as polynomials (`families.piecewise`), read at each edge once
+per age, and mixed by each row's own probabilities of being alive with j stages completed.
+"""
+
+import math
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from cvmlib.clv.families import piecewise
+from cvmlib.clv.families.bg_nbd import mean_survival
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_MOST_TERMS = 10_000_000
+_LARGE = 25.0  # expected stages beyond which a customer is drawn by his rate and dropout, not by inversion
+
+
+def forecast(
+    edges: Array,
+    frequency: Array,
+    recency: Array,
+    T: Array,
+    r: Array,
+    alpha: Array,
+    a: Array,
+    b: Array,
+    k: Integers,
+    *,
+    modified: bool = False,
+) -> tuple[Array, Array]:
+    """Return expected purchases in each window and the probability of being alive at each edge, given the counts.
+
+    Parameters
+    ----------
+    edges : array, shape (draws, windows + 1)
+        Times after T, rising, the first 0.
+    frequency, recency, T : array, shape (rows,)
+        Counts; times in the unit of `edges`.
+    r, alpha, a, b, k : array, shape (draws,)
+        Parameters.
+    modified : bool
+        MBG: a customer may leave at his first purchase too.
+
+    Returns
+    -------
+    purchases : array, shape (windows, draws, rows)
+    alive : array, shape (windows + 1, draws, rows)
+        The first edge is T.
+    """
+    edges = np.ascontiguousarray(edges, dtype=float)
+    counts, draws = _prepared(frequency, recency, T), _parameters(r, alpha, a, b, k)
+    shape = (edges.shape[1], len(edges), counts[0].size)
+    purchases, alive = np.empty((shape[0] - 1, *shape[1:])), np.empty(shape)
+    pairs = piecewise.distinct_pairs(counts[0], np.ascontiguousarray(T, dtype=float))
+    _forecast(purchases, alive, edges, counts, pairs, draws, modified)
+    return purchases, alive
+
+
+def simulate_future(
+    horizon: Array,
+    frequency: Array,
+    recency: Array,
+    T: Array,
+    r: Array,
+    alpha: Array,
+    a: Array,
+    b: Array,
+    k: Integers,
+    rng: np.random.Generator,
+    *,
+    modified: bool = False,
+) -> Integers:
+    """Draw purchases of each customer in the next `horizon`, given his counts: exact, one for each parameter draw.
+
+    A living customer would complete M stages, negative binomial, and so make N = (M + j) // k purchases if he never
+    left; he leaves at his G-th, ``P(G >= m) = E[(1 - p)^(m - 1)]``. He makes the smaller number, whose tail is the
+    product of both tails. One uniform number is inverted for being alive, j and that number; where many stages are
+    expected, ``lambda`` and ``p`` are drawn instead.
+
+    Parameters
+    ----------
+    horizon : array, shape (draws,)
+        Length of the window after T.
+    frequency, recency, T : array, shape (rows,)
+        Counts; times in the unit of `horizon`.
+    r, alpha, a, b, k : array, shape (draws,)
+        Parameters.
+    rng : numpy Generator
+        Source of randomness.
+    modified : bool
+        MBG: a customer may leave at his first purchase too.
+
+    Returns
+    -------
+    int array, shape (draws, rows)
+    """
+    counts, draws = _prepared(frequency, recency, T), _parameters(r, alpha, a, b, k)
+    result = np.empty((len(draws[0]), counts[0].size), dtype=np.int64)
+    _simulate(result, np.ascontiguousarray(horizon, dtype=float), counts, draws, modified, rng)
+    return result
+
+
+def _prepared(frequency: Array, recency: Array, T: Array) -> tuple[Array, Array, Integers, Integers]:
+    """Return frequency, the distinct times, and where among them each recency and T is."""
+    x, t_x, age = (np.ascontiguousarray(v, dtype=float) for v in (frequency, recency, T))
+    times, of_time = np.unique(np.r_[t_x, age], return_inverse=True)
+    return x, times, of_time[: x.size].copy(), of_time[x.size :].copy()
+
+
+def _parameters(r: Array, alpha: Array, a: Array, b: Array, k: Integers) -> tuple[Array, Array, Array, Array, Integers]:
+    r, alpha, a, b = (np.ascontiguousarray(v, dtype=float) for v in (r, alpha, a, b))
+    return r, alpha, a, b, np.ascontiguousarray(k, dtype=np.int64)
+
+
+@numba.njit(cache=True)
+def _living(
+    out: Array,
+    counts: tuple[Array, Array, Integers, Integers],
+    r: float,
+    alpha: float,
+    a: float,
+    b: float,
+    k: int,
+    modified: bool,
+) -> None:  # pragma: no cover - compiled
+    """Fill ``out`` (k, rows): the probability of being alive at T with j stages of the current gap completed."""
+    frequency, times, of_recency, of_age = counts
+    logs = np.log(alpha + times)
+    chances = b if modified else b - 1.0
+    log_odds = np.empty(int(frequency.max()) + 1 if frequency.size else 0)
+    for x in range(log_odds.size):
+        log_odds[x] = np.log(a / (chances + x)) if modified or x > 0 else -np.inf
+    for i in range(frequency.size):
+        x, age = frequency[i], times[of_age[i]]
+        n = r + k * x
+        total = np.exp(log_odds[int(x)] + n * (logs[of_age[i]] - logs[of_recency[i]]))
+        out[0, i] = 1.0
+        if k > 1:
+            z = max(age - times[of_recency[i]], 0.0) / (alpha + age)
+            for j in range(1, k):
+                out[j, i] = out[j - 1, i] * (n + j - 1.0) / j * z
+                total += out[j, i]
+        for j in range(k):
+            out[j, i] /= 1.0 + total
+
+
+@numba.njit(cache=True)
+def _forecast(
+    purchases: Array,
+    alive: Array,
+    edges: Array,
+    counts: tuple[Array, Array, Integers, Integers],
+    pairs: tuple[Integers, Array, Array, Integers],
+    draws: tuple[Array, Array, Array, Array, Integers],
+    modified: bool,
+) -> None:  # pragma: no cover - compiled
+    """Fill both results; the pairs of one frequency lie between consecutive starts, ages rising."""
+    starts, pair_x, pair_T, of_pair = pairs
+    r, alpha, a, b, k = draws
+    windows, rows = edges.shape[1] - 1, of_pair.size
+    stages = k.max() if k.size else 1
+    weight = np.empty((stages, rows))
+    between = np.empty((stages, windows, pair_x.size))
+    at = np.empty_like(between)
+    for i in range(r.size):
+        _living(weight, counts, r[i], alpha[i], a[i], b[i], k[i], modified)
+        for g in range(starts.size - 1):
+            first, last = starts[g], starts[g + 1]
+            chances = b[i] + pair_x[first] + (1.0 if modified else 0.0)
+            top = edges[i, windows] / (alpha[i] + pair_T[first])
+            for j in range(k[i]):
+                ends, level, integral = _tabulate(r[i] + k[i] * pair_x[first] + j, a[i], chances, k[i], j, top)
+                for m in range(first, last):
+                    unit = alpha[i] + pair_T[m]
+                    piecewise.read(ends, level, integral, edges[i], unit, between[j, :, m], at[j, :, m])
+        _mix(purchases[:, i], alive[:, i], weight[: k[i]], between, at, of_pair)
+
+
+@numba.njit(cache=True)
+def _mix(
+    purchases: Array, alive: Array, weight: Array, between: Array, at: Array, of_pair: Integers
+) -> None:  # pragma: no cover - compiled
+    """Fill (windows, rows) and (windows + 1, rows): readings (stages, windows, pairs) by `weight` (stages, rows)."""
+    for j in range(len(weight)):
+        for q in range(of_pair.size):
+            alive[0, q] = weight[j, q] + (alive[0, q] if j else 0.0)
+        for w in range(len(purchases)):
+            for q in range(of_pair.size):
+                m = of_pair[q]
+                bought, living = weight[j, q] * between[j, w, m], weight[j, q] * at[j, w, m]
+                purchases[w, q] = bought + (purchases[w, q] if j else 0.0)
+                alive[w + 1, q] = living + (alive[w + 1, q] if j else 0.0)
+
+
+@numba.njit(cache=True)
+def _tabulate(
+    n: float, a: float, b: float, k: int, j: int, top: float
+) -> tuple[Array, Array, Array]:  # pragma: no cover - compiled
+    """Panels of (0, top), and on them survival and expected purchases since 0.
+
+    ``lambda`` is Gamma(n, 1), ``p`` Beta(a, b), and j stages are completed at 0.
+    """
+    steepest = 2.0 + n if k > 1 else 1.0  # of stages, of which some end a gap, or of survival if each does
+    if k == 1:
+        for m in range(piecewise.NODES.size):  # the greatest ratio of consecutive Taylor coefficients at 0
+            steepest = max(steepest, (n + 1.0 + m) * (a + m) / ((a + b + m) * (1.0 + m)))
+    ends = piecewise.panel_ends(1.0 / steepest, n + 1.0, a, top)
+    survival = np.empty((ends.size - 1, piecewise.NODES.size))
+    rate = np.empty_like(survival)
+    for p in range(ends.size - 1):
+        half = 0.5 * (ends[p + 1] - ends[p])
+        for m in range(piecewise.NODES.size):
+            y = ends[p] + half * (1.0 + piecewise.NODES[m])
+            if k == 1:
+                survival[p, m] = mean_survival(n, a, a + b, y)
+                rate[p, m] = n * mean_survival(n + 1.0, a, a + b, y)
+            else:
+                survival[p, m], rate[p, m] = _over_stages(n, a, b, k, j, y)
+    return ends, piecewise.polynomials(survival), piecewise.integrals(ends, piecewise.polynomials(rate))
+
+
+@numba.njit(cache=True)
+def _over_stages(
+    n: float, a: float, b: float, k: int, j: int, y: float
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Survival and purchase rate at y: sums over the stages M completed by then, all terms positive.
+
+    ``P(M = m) = Gamma(n + m) / (Gamma(n) m!) y^m (1 + y)^-(n + m)``; after v purchases he is alive with probability
+    ``E[(1 - p)^v]``; with M = m the next stage comes at the rate ``(n + m) / (1 + y)``.
+    """
+    z = y / (1.0 + y)
+    done = max(0, int(n * y - 12.0 * np.sqrt(n * y * (1.0 + y)) - 12.0))
+    log_term = _log_rising(n, done) - _log_rising(1.0, done) - n * np.log1p(y) + (done * np.log(z) if done > 0 else 0.0)
+    bought = (done + j) // k
+    lives = np.exp(_log_rising(b, bought) - _log_rising(a + b, bought))
+    term, to_go = np.exp(log_term), k - (done + j) % k
+    survival, rate = 0.0, 0.0
+    for _ in range(_MOST_TERMS):
+        survival += term * lives
+        to_go -= 1
+        ratio = (n + done) / (done + 1.0) * z
+        if to_go == 0:
+            rate += term * lives * (n + done)
+            # What is left is below a geometric series; a number that is not one ends the loop too.
+            if not (ratio >= 1.0 or term * lives * (n + done) > 1e-15 * (1.0 - ratio) * min(n * survival, rate)):
+                break
+            lives *= (b + bought) / (a + b + bought)
+            bought += 1
+            to_go = k
+        term *= ratio
+        done += 1
+    return survival, rate / (1.0 + y)
+
+
+@numba.njit(cache=True)
+def _log_rising(n: float, m: int) -> float:  # pragma: no cover - compiled
+    """Logarithm of ``Gamma(n + m) / Gamma(n)``."""
+    if m > 50:
+        return math.lgamma(n + m) - math.lgamma(n)
+    product = 0.0
+    for i in range(m):
+        product += np.log(n + i)
+    return product
+
+
+@numba.njit(cache=True)
+def _simulate(
+    out: Integers,
+    horizon: Array,
+    counts: tuple[Array, Array, Integers, Integers],
+    draws: tuple[Array, Array, Array, Array, Integers],
+    modified: bool,
+    rng: np.random.Generator,
+) -> None:  # pragma: no cover - compiled
+    frequency, times, _, of_age = counts
+    weight = np.empty((draws[4].max() if draws[4].size else 1, frequency.size))
+    for i in range(horizon.size):
+        r, alpha, a, b, k = draws[0][i], draws[1][i], draws[2][i], draws[3][i], draws[4][i]
+        _living(weight, counts, r, alpha, a, b, k, modified)
+        ahead = horizon[i] / (alpha + times)
+        log_ahead = np.log1p(ahead)
+        for q in range(frequency.size):
+            u, j = rng.random(), 0
+            while j < k and u >= weight[j, q]:
+                u -= weight[j, q]
+                j += 1
+            if j == k:
+                out[i, q] = 0
+                continue
+            n, y = r + k * frequency[q] + j, ahead[of_age[q]]
+            chances = b + frequency[q] + (1.0 if modified else 0.0)
+            if n * y > _LARGE:
+                out[i, q] = _by_parts(n, a, chances, k, j, y, rng)
+            else:
+                none = np.exp(-n * log_ahead[of_age[q]])
+                out[i, q] = _by_inversion(u / weight[j, q], n, a, chances, k, j, y, none)
+
+
+@numba.njit(cache=True)
+def _by_inversion(
+    u: float, n: float, a: float, b: float, k: int, j: int, y: float, none: float
+) -> int:  # pragma: no cover - compiled
+    """Largest m with ``u < P(M >= m k - j) P(G >= m)``; `none` is ``P(M = 0) = (1 + y)^-n``."""
+    z = y / (1.0 + y)
+    m, done, term, tail, stays = 0, 0, none, 1.0, 1.0
+    while True:
+        for _ in range(k - j if m == 0 else k):
+            tail -= term
+            term *= z * (n + done) / (done + 1.0)
+            done += 1
+        if not (u < tail * stays and term > 1e-18):  # below which the tail is rounding error
+            return m
+        stays *= (b + m) / (a + b + m)
+        m += 1
+
+
+@numba.njit(cache=True)
+def _by_parts(
+    n: float, a: float, b: float, k: int, j: int, y: float, rng: np.random.Generator
+) -> int:  # pragma: no cover - compiled
+    """Draw the smaller of (Poisson(lambda) + j) // k and Geometric(p)."""
+    made = (rng.poisson(rng.standard_gamma(n) * y) + j) // k
+    if made < 2:
+        return made
+    p = rng.beta(a, b)
+    if p <= 0.0:
+        return made
+    # The purchase he leaves at, by inversion: compared before it is an integer, since it can be huge.
+    until = np.ceil(-rng.standard_exponential() / np.log1p(-p)) if p < 1.0 else 1.0
+    return made if until >= made else max(int(until), 1)
