@@ -68,9 +68,9 @@ def score_total(portfolio: Portfolio, base: UnitBase, models: study.Models) -> d
 def score_parameters_only(portfolio: Portfolio, base: UnitBase, models: study.Models) -> dict[str, float | bool]:
     """Score the interval of the expected total, which is uncertain about the parameters alone; of a plain calendar."""
     name = base.unit.name
-    rows = base.count_rows(calibration=True, spend=True)
+    rows = base.count_rows(calibration=True, spend=True, holdout=True)
     alike = group_alike(rows)
-    purchase = models.purchase.draws(name)
+    purchase = models.purchases[name].draws(name)
     days = study.days_ahead(portfolio, base, True)
     outlook = Outlook(purchase, None, Ahead.plain(days[[0, -1]], len(purchase)))
     everyone = slice(0, len(alike))
@@ -94,11 +94,11 @@ def score_customers(portfolio: Portfolio, base: UnitBase, models: study.Models) 
     """
     name = base.unit.name
     rows = (
-        base.count_rows(calibration=True, spend=True)
+        base.count_rows(calibration=True, spend=True, holdout=True)
         .groupby(["frequency", "recency", "T", "holdout_frequency"], as_index=False)["customers"]
         .sum()
     )
-    calendar, purchase = models.calendars[name], models.purchase.draws(name)
+    calendar, purchase = models.calendars[name], models.purchases[name].draws(name)
     days = study.days_ahead(portfolio, base, True)
     ahead = Ahead(calendar.ahead(days, len(purchase)), days)
     inner = [calendar.convert(rows)[column].to_numpy(dtype=float) for column in ("frequency", "recency", "T")]

@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -33,6 +33,7 @@ def _as_list(value: Any) -> Any:
 Number = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(_refuse_boolean)]
 Text = Annotated[str, Field(min_length=1)]
+PurchaseModel = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "bg_cnbd", "mbg_cnbd"]
 
 
 class _Record(BaseModel):
@@ -52,6 +53,37 @@ class Costs(_Record):
 
     per_transaction: Annotated[Number, Field(ge=0)] = 0.0
     per_customer_year: Annotated[Number, Field(ge=0)] = 0.0
+
+
+def _as_range(value: Any) -> tuple[float, float]:
+    ends = value if isinstance(value, list | tuple) else [value, value]
+    if len(ends) != 2 or not all(isinstance(end, int | float) and 0 < _refuse_boolean(end) < 1 for end in ends):
+        raise ValueError("neither a share nor a range of two")
+    if ends[0] > ends[1]:
+        raise ValueError("the range ends before it begins")
+    return tuple(ends)
+
+
+class Saving(_Record):
+    """What it costs to keep a customer from leaving, in the portfolio's currency, and how often that works.
+
+    Parameters
+    ----------
+    contact_cost : float
+        Money per customer contacted.
+    offer_cost : float
+        Money per offer that is taken up.
+    acceptance : float, or two of them
+        Share of would-be leavers who stay when offered it, above 0 and below 1: one number, or the ends of a range,
+        which holds it with the portfolio's `interval` of probability.
+    within_months : int
+        Whoever would leave within so many months is to be saved.
+    """
+
+    contact_cost: Annotated[Number, Field(ge=0)]
+    offer_cost: Annotated[Number, Field(ge=0)]
+    acceptance: Annotated[tuple[float, float], BeforeValidator(_as_range)]
+    within_months: Annotated[Count, Field(ge=1, le=12)] = 3
 
 
 class TableSource(_Record):
@@ -75,6 +107,64 @@ class TableSource(_Record):
     filters: Annotated[list[Text], BeforeValidator(_as_list)] = []
 
 
+class JourneySettings(_Record):
+    """How a unit's touchpoints become journeys: ``[units.NAME.journeys]``.
+
+    Parameters
+    ----------
+    lookback_days : float
+        Touches older than this before a conversion do not count for it, and a silence longer than this ends a journey.
+    session_minutes : float
+        Touches of one channel that follow each other within so many minutes are one visit.
+    half_life_days : float
+        Age at which a touch counts half, under the rule of time decay.
+    longest_journey : int
+        Touches of a journey that are kept, the latest ones.
+    most_channels : int
+        Channels kept apart; the smallest ones beyond are counted together, and that is disclosed.
+    direct : list of str
+        Channels that stand for a visit without a campaign.
+    carryover_days : int
+        How long after a channel was withheld from customers their conversions are still compared.
+    stages, purposes : dict of str to str
+        Channel, or channel/content, to its stage and purpose; replaces the default of `cvmlib.attribution.stages`.
+    """
+
+    lookback_days: Annotated[Number, Field(gt=0, le=3650)] = 30.0
+    session_minutes: Annotated[Number, Field(ge=0, le=1440)] = 30.0
+    half_life_days: Annotated[Number, Field(gt=0, le=3650)] = 7.0
+    longest_journey: Annotated[Count, Field(ge=1, le=1000)] = 100
+    most_channels: Annotated[Count, Field(ge=2, le=200)] = 60
+    direct: Annotated[list[Text], BeforeValidator(_as_list)] = ["direct"]
+    carryover_days: Annotated[Count, Field(ge=0, le=365)] = 14
+    stages: dict[str, Literal["discover", "explore", "engage", "buy"]] = {}
+    purposes: dict[str, Literal["educate", "engage"]] = {}
+
+
+class Retention(_Record):
+    """What may drive leaving in a contractual unit, and what its records tell: ``[units.NAME.retention]``.
+
+    Parameters
+    ----------
+    covariates : list of str
+        Columns of `subscriptions` or `customers`, known before the time at risk begins.
+    cuts : dict of str to list of float
+        Where the range of a numeric covariate is cut; otherwise at its quartiles.
+    measured_on : dict of str to str
+        Column with the date on which a covariate was measured.
+    records_from : datetime.date, optional
+        First day whose leavers are all recorded; otherwise judged by the data. Who joined earlier is at risk from it.
+    renewal_months : int
+        Months between renewals, at which more may leave; 0 for none.
+    """
+
+    covariates: Annotated[list[Text], BeforeValidator(_as_list)] = []
+    cuts: dict[str, Annotated[list[Number], Field(min_length=1)]] = {}
+    measured_on: dict[str, Text] = {}
+    records_from: datetime.date | None = None
+    renewal_months: Annotated[Count, Field(ge=0, le=60)] = 12
+
+
 class BusinessUnit(_Record):
     """One business unit of the portfolio.
 
@@ -90,12 +180,18 @@ class BusinessUnit(_Record):
         Share of the value that is margin, above 0 and at most 1.
     costs : Costs
         What serving a customer costs.
+    retention : Retention
+        What may drive leaving, in a contractual unit.
+    saving : Saving, optional
+        What keeping a customer costs; without it nobody is listed to be saved.
     tables : dict of str to TableSource
         Tables by contract name.
     source : str, optional
         Folder or Ibis connection URL that replaces the portfolio's for this unit.
     pool : str, optional
         Name of the group of units that borrow strength from each other; units without one form a group together.
+    journeys : JourneySettings
+        How its touchpoints become journeys.
     """
 
     name: str
@@ -103,9 +199,12 @@ class BusinessUnit(_Record):
     setting: Literal["noncontractual", "contractual"]
     margin: Annotated[Number, Field(gt=0, le=1)]
     costs: Costs = Costs()
+    saving: Saving | None = None
+    retention: Retention = Retention()
     tables: dict[str, TableSource]
     source: Text | None = None
     pool: str = ""
+    journeys: JourneySettings = JourneySettings()
 
 
 class Sampling(_Record):
@@ -137,6 +236,9 @@ class PortfolioSettings(_Record):
     time_unit: Literal["hour", "day", "week"] = "day"
     seed: Annotated[Count, Field(ge=0)] = 1
     interval: Annotated[Number, Field(ge=0.5, lt=1)] = 0.9
+    purchase_models: Annotated[list[PurchaseModel], Field(min_length=1), BeforeValidator(_as_list)] = list(
+        get_args(PurchaseModel)
+    )
     sampling: Sampling = Sampling()
 
 
@@ -163,6 +265,9 @@ class Portfolio(PortfolioSettings):
         Seed of every random number.
     interval : float
         Probability of the reported intervals.
+    purchase_models : list of str
+        Purchase models to choose from for each unit, the preferred first; ``bg_cnbd`` and ``mbg_cnbd`` allow the first
+        two to reckon with regular timing.
     sampling : Sampling
         Draws, tuning steps and chains.
     demo : DemoSettings, optional

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from cvmlib.tables.contracts import COMPULSORY, CONTRACTS
+from cvmlib.tables.contracts import COMPULSORY, CONTRACTS, STANDALONE
 
 Mistake = tuple[tuple[str, ...], str]
 
@@ -22,6 +22,23 @@ _ALLOWED = {
     "end_of_observation": "a date without quotation marks such as 2026-06-30",
     "per_transaction": "a number of at least 0",
     "per_customer_year": "a number of at least 0",
+    "contact_cost": "a number of at least 0",
+    "offer_cost": "a number of at least 0",
+    "acceptance": "a number above 0 and below 1, or two such, the lower one first ([0.2, 0.4])",
+    "within_months": "a whole number from 1 to 12",
+    "purchase_models": "a list of one or more of bg_nbd, mbg_nbd, pareto_nbd, bg_cnbd and mbg_cnbd",
+    "lookback_days": "a number above 0 and at most 3650",
+    "session_minutes": "a number from 0 to 1440",
+    "half_life_days": "a number above 0 and at most 3650",
+    "longest_journey": "a whole number from 1 to 1000",
+    "most_channels": "a whole number from 2 to 200",
+    "direct": 'a list of channels such as ["direct"]',
+    "covariates": 'a list of columns such as ["plan", "age_group"]',
+    "cuts": "a list of numbers for each covariate, such as { price = [10, 25] }",
+    "measured_on": 'a column for each covariate, such as { contacts = "counted_on" }',
+    "records_from": "a date without quotation marks such as 2024-01-01",
+    "renewal_months": "a whole number from 0 (none) to 60",
+    "carryover_days": "a whole number from 0 to 365",
     "seed": "a whole number of at least 0",
     "scale": "a number above 0",
     "years": "a whole number from 1 to 20",
@@ -160,7 +177,7 @@ def _table_mistakes(name: str, unit: dict[str, Any], source: Any) -> list[Mistak
         return []
     mistakes: list[Mistake] = []
     needed = COMPULSORY.get(str(unit.get("setting")))
-    if needed and needed not in tables:
+    if needed and needed not in tables and not set(STANDALONE) & set(tables):
         mistakes.append(
             (("units", name, "tables"), f'found no {needed}; a unit with setting = "{unit["setting"]}" needs '
                                         f"[units.{name}.tables.{needed}]")

@@ -1,6 +1,7 @@
 """The study of a small simulated company, against its truth."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 
@@ -10,10 +11,10 @@ import pandas as pd
 import pytest
 
 from cvmlib import inference
-from cvmlib.clv import criticism, purchase_model, spend_model, study
+from cvmlib.clv import criticism, purchase_model, saving, spend_model, study
 from cvmlib.clv.calendar import plain_calendar
 from cvmlib.clv.counts import count_customers
-from cvmlib.clv.families.registry import BG_NBD
+from cvmlib.clv.families.registry import BG_NBD, FAMILIES
 from cvmlib.clv.results import load_value
 from cvmlib.clv.study import read_bases
 from cvmlib.errors import UnfitModelError
@@ -23,7 +24,7 @@ from tests.clv.companies import CONFIG, with_truth
 
 def test_the_fits_pass_the_gate(company):
     assert company.full.passed and company.calibration.passed
-    assert company.full.purchase.units == company.full.spend.units == ("fashion", "grocery")
+    assert company.full.purchases["fashion"].units == company.full.spend.units == ("fashion", "grocery")
 
 
 def test_intervals_of_customers_cover_their_real_future(company):
@@ -55,14 +56,39 @@ def test_customers_are_ranked_by_their_real_value(company):
     assert joined["p_alive"].mean() == pytest.approx(joined["alive"].mean(), abs=0.05)
 
 
-def test_regular_timing_withholds_the_verdict(company):
+def test_a_rhythm_is_found_and_reckoned_with(company):
+    choice = company.full.choice
+    assert choice.stages == {"fashion": 1, "grocery": 3} == company.calibration.choice.stages
+    assert choice.title("grocery") in ("BG/CNBD-3", "MBG/CNBD-3") and choice.title("fashion") in ("BG/NBD", "MBG/NBD")
+    assert "Customers buy by a rhythm: with gaps of 3 stages" in choice.reasons["grocery"]
     verdict = company.verdicts["grocery"]
+    timing = next(check for check in verdict.checks if check.name == "timing of purchases")
+    assert (
+        timing.outcome == "pass"
+        and "a model that reckons with the rhythm" in timing.sentence
+        and "BG/NBD assumes" in timing.sentence
+    )
+    saved = load_value(company.portfolio, "grocery")
+    assert saved.totals["model"]["stages"] == 3 and saved.models["chosen"].sum() == 1
+    assert saved.models["model"].iloc[0] == choice.title("grocery")
+    joined = with_truth(company, "grocery")
+    actual = joined["future_purchases_12m"]
+    assert saved.totals["purchases"]["low"] <= actual.sum() <= saved.totals["purchases"]["high"]
+    assert ((actual >= joined["purchases_low"]) & (actual <= joined["purchases_high"])).mean() >= 0.85
+
+
+def test_without_a_model_for_rhythm_the_verdict_is_withheld(company):
+    few = {"purchase_models": ["bg_nbd"], "sampling": company.portfolio.sampling.model_copy(update={"draws": 300})}
+    portfolio, bases = company.portfolio.model_copy(update=few), {"grocery": company.bases["grocery"]}
+    models = study.fit_models(portfolio, bases)
+    assert models.choice.title("grocery") == "BG/NBD" and models.choice.table.empty
+    prediction = study.predict_unit(portfolio, bases["grocery"], models)
+    verdict = study.judge_unit(bases["grocery"], models, None, prediction)
     assert verdict.level == "withheld"
     timing = next(check for check in verdict.checks if check.name == "timing of purchases")
     assert timing.outcome == "fail" and "far more regularly than the model assumes" in timing.sentence
-    saved = load_value(company.portfolio, "grocery")
-    assert saved.withheld and timing.sentence in saved.totals["verdict"]["reasons"]
-    assert saved.totals["verdict"]["headline"] == "The forecast is withheld: a check failed."
+    told = saving.describe_verdict(bases["grocery"], verdict)
+    assert timing.sentence in told["reasons"] and told["headline"] == "The forecast is withheld: a check failed."
 
 
 def test_random_timing_is_sound(company):
@@ -119,7 +145,7 @@ def test_tracking_by_the_hour_ends_with_the_last_day():
     )
     draws = purchase_model.Draws(BG_NBD, tuple(np.full(100, v) for v in (1.0, 10.0, 1.0, 4.0)))
     purchase = SimpleNamespace(draws=lambda name, count: draws.thin(count))
-    table = study.track_unit(base, study.Models(purchase, None, {"shop": plain_calendar()}))
+    table = study.track_unit(base, study.Models(None, {"shop": purchase}, None, {"shop": plain_calendar()}))
     assert list(table["date"]) == list(pd.to_datetime(["2025-07-01", "2025-07-08", "2025-07-15"]))
     assert list(table["actual"]) == [1, 1, 2]
 
@@ -145,18 +171,24 @@ def test_what_is_saved_of_a_unit(company):
 
 def test_posteriors_are_saved_with_provenance(company):
     folder = company.portfolio.build_dir / "models" / "clv"
-    names = {"purchases_full", "spend_full", "purchases_calibration", "spend_calibration"}
-    assert {path.stem for path in folder.iterdir()} == names and len(list(folder.iterdir())) == 8
-    trace, notes = inference.load(folder / "purchases_full.nc")
-    assert (trace["posterior"]["rate"] == company.full.purchase.trace["posterior"]["rate"]).all()
+    fit = company.full.purchases["grocery"]
+    family = fit.family.name
+    names = {f"purchases_{name}_full" for name in company.full.fits} | {"spend_full", "spend_calibration"}
+    names |= {f"purchases_{name}_calibration" for name in company.full.fits}
+    assert {path.stem for path in folder.iterdir()} == names and len(list(folder.iterdir())) == 2 * len(names)
+    trace, notes = inference.load(folder / f"purchases_{family}_full.nc")
+    assert (trace["posterior"]["rate"] == fit.trace["posterior"]["rate"]).all()
+    assert notes["constants"] == {"fashion": 1, "grocery": 3} and "grocery" in notes["model_of"]
     assert notes["units"] == ["fashion", "grocery"] and notes["seed"] == 1
     assert notes["sampling"] == {"draws": 1000, "tune": 600, "chains": 4}
     assert notes["diagnostics"]["divergences"] == 0 and "pymc" in notes["versions"]
-    assert notes["time_scale_days"] == pytest.approx(company.full.purchase.time_scale)
-    calibration = json.loads((folder / "purchases_calibration.json").read_text())
+    assert notes["time_scale_days"] == pytest.approx(fit.time_scale)
+    calibration = json.loads((folder / f"purchases_{family}_calibration.json").read_text())
     assert calibration["data"] != notes["data"]
-    rebuilt = purchase_model.PurchaseFit(BG_NBD, trace, tuple(notes["units"]), notes["time_scale_days"], None)
-    assert (rebuilt.draws("fashion")["alpha"] == company.full.purchase.draws("fashion")["alpha"]).all()
+    rebuilt = purchase_model.PurchaseFit(
+        FAMILIES[family], trace, tuple(notes["units"]), notes["time_scale_days"], None, notes["constants"]
+    )
+    assert (rebuilt.draws("grocery")["alpha"] == fit.draws("grocery")["alpha"]).all()
 
 
 def test_the_same_inputs_give_the_same_numbers(company):
@@ -178,17 +210,19 @@ def test_counts_of_the_bases(company):
 
 def test_fewer_draws_than_a_report_takes(company):
     """Two chains of few draws, and a unit of one price, which has no draws of its own."""
-    trace = company.full.purchase.trace.isel(draw=slice(0, 20))
-    purchase = purchase_model.PurchaseFit(
-        BG_NBD, trace, company.full.purchase.units, 1.0, company.full.purchase.diagnostics
-    )
+    fit = company.full.purchases["grocery"]
+    fewer = replace(fit, trace=fit.trace.isel(draw=slice(0, 20)))
     spend = spend_model.SpendFit(None, ("grocery",), {"grocery": 30.0}, None)
-    found = study.predict_unit(
-        company.portfolio, company.bases["grocery"], study.Models(purchase, spend, company.full.calendars)
-    )
+    models = study.Models(company.full.choice, {"grocery": fewer}, spend, company.full.calendars)
+    found = study.predict_unit(company.portfolio, company.bases["grocery"], models)
     assert len(found.value) == 80 and np.isfinite(found.value).all()
-    verdict = study.judge_unit(company.bases["grocery"], study.Models(purchase, spend, company.full.calendars), None)
+    verdict = study.judge_unit(company.bases["grocery"], models, None, found)
     assert "convergence of the spend model" not in {check.name for check in verdict.checks}
+
+
+def label_of(company, label: str) -> str:
+    several = len(company.full.fits) > 1
+    return f"{label} ({company.full.purchases['fashion'].family.title})" if several else label
 
 
 def test_the_criticism_of_the_model(company):
@@ -197,7 +231,7 @@ def test_the_criticism_of_the_model(company):
     misplaced = (table["actual"] - table["expected"]).abs().sum() / 2 / table["actual"].sum()
     assert misplaced < 0.06  # the simulated fashion shop is nearly a BG/NBD
     priors = criticism.compare_priors(company.full).set_index(["parameter", "name"])
-    for label in ("mean dropout probability", "p, regularity of spend"):
+    for label in (label_of(company, "mean dropout probability"), "p, regularity of spend"):
         prior, posterior = priors.loc[(label, "prior")], priors.loc[(label, "fashion")]
         assert posterior["high"] - posterior["low"] < 0.5 * (prior["high"] - prior["low"])
         assert prior["low"] < posterior["mean"] < prior["high"]

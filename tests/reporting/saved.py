@@ -28,6 +28,7 @@ def make_customers(number: int = 240, seed: int = 1, shift: float = 0.0) -> pd.D
     return pd.DataFrame(
         {
             "customer_id": [f"C{i:04d}" for i in range(number)],
+            "first": pd.Timestamp("2023-02-01") + days / 2,
             "last": (pd.Timestamp("2026-06-30") - days).date,
             "total_value": np.round(60 * (frequency + 1) * rng.gamma(4, 0.25, number), 2),
             "frequency": frequency,
@@ -69,6 +70,10 @@ def make_totals(level: str = "sound", customers: pd.DataFrame | None = None, **c
         "horizon_months": 12,
         "currency": "EUR",
         "margin": 0.45,
+        "per_transaction": 0.5,
+        "newcomer": {"value": 41.2, "first": 20.1, "purchases": 1.3, "expected_low": 38.4, "expected_high": 44.9,
+                     "low": 6.3, "high": 131.0},
+        "model": {"family": "bg_nbd", "title": "BG/NBD", "stages": 1, "reason": "BG/NBD predicts best."},
         "returned_share": 0.083,
         "pace": {"mean": 1.004, "low": 0.93, "high": 1.09},
         "discount_rate": 0.1,

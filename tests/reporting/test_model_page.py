@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from cvmlib.clv import criticism
+from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.clv.study import Trial
 from cvmlib.clv.validation import Check, Holdout, Verdict
 from cvmlib.inference import Diagnostics
@@ -53,7 +54,7 @@ def make_models(constant: dict[str, float] | None = None, spend: bool = True) ->
     converged = Diagnostics(1.003, 900, 850, 0, "rate[shop]")
     failed = Diagnostics(1.2, 90, 85, 3, "p[shop]")
     return SimpleNamespace(
-        purchase=SimpleNamespace(diagnostics=converged),
+        fits={"bg_nbd": SimpleNamespace(diagnostics=converged, family=BG_NBD)},
         spend=SimpleNamespace(diagnostics=failed if spend else None, constant=constant or {}),
     )
 
@@ -110,7 +111,7 @@ def test_convergence_in_words(monkeypatch):
     fits = {"calibration": None, "whole history": make_models({"shop": 9.99})}
     model_page.show_convergence(fits)
     assert "calibration: not fitted, because the history is too short" in seen.prose
-    assert "whole history, purchases: The sampler converged: largest R-hat 1.003 (rate[shop])" in seen.prose
+    assert "whole history, purchases by BG/NBD: The sampler converged: largest R-hat 1.003 (rate[shop])" in seen.prose
     assert "whole history, spend: The sampler did not converge" in seen.prose
     assert "every purchase has one price in shop (9.99)" in seen.prose
     constant = capture(monkeypatch)

@@ -94,6 +94,11 @@ class Calendar:
         whole, rest = self.elapsed(age), self.elapsed(since_last)
         return rows.assign(recency=np.where(rows["frequency"] > 0, whole - rest, 0.0), T=whole)
 
+    def sum_log_gaps(self, pairs: pd.DataFrame) -> float:
+        """Sum of the logarithms of gaps in operational days; `pairs` are those of `cvmlib.clv.timing.count_pairs`."""
+        before, after = (_clock(self.edges, self.fitted, pairs[name].to_numpy(float)) for name in ("before", "after"))
+        return float(pairs["gaps"].to_numpy(float) @ np.log(after - before))
+
     def ahead(self, days: Array, draws: int) -> Array:
         """Operational time from now to each of `days` ahead under `draws` of the paths: shape (draws, days)."""
         chosen = np.linspace(0, len(self.paths) - 1, draws).round().astype(int)

@@ -9,7 +9,7 @@ time), for Erlang timing the sum over purchases of the log gap terms that the co
 opportunities (BG/BB) state probabilities, not densities, and cannot be ranked among the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -295,26 +295,30 @@ def _count_parameters(fit: PurchaseFit) -> int:
     return len(fit.family.parameters) + bool(fit.family.constant)
 
 
-def choose(table: pd.DataFrame) -> pd.DataFrame:
-    """Choose a model per unit: the best, or one with fewer parameters within one standard error of the difference.
+def choose(table: pd.DataFrame, order: Sequence[str] | None = None) -> pd.DataFrame:
+    """Choose a model per unit: the best, or a preferred one within one standard error of the difference.
 
     Parameters
     ----------
     table : DataFrame
         Result of `rank`.
+    order : sequence of str, optional
+        Models, the preferred first, where they have equally many parameters; by default none is. With fewer
+        parameters a model is always preferred.
 
     Returns
     -------
     DataFrame
         ``unit``, ``model``, ``reason`` (a sentence).
     """
+    place = {name: number for number, name in enumerate(order or [])}
     chosen = []
     for unit, ranked in table.groupby("unit", sort=True):
         ranked = ranked.sort_values("elpd", ascending=False, kind="stable")
         best = ranked.iloc[0]
-        near = -ranked["difference"] <= ranked["difference_se"]
-        simpler = ranked[near & (ranked["parameters"] < best["parameters"])]
-        winner = best if simpler.empty else simpler.sort_values("parameters", kind="stable").iloc[0]
+        near = ranked[-ranked["difference"] <= ranked["difference_se"]]
+        ranks = [(row["parameters"], place.get(row["model"], 0)) for _, row in near.iterrows()]
+        winner = near.iloc[ranks.index(min(ranks))]
         chosen.append({"unit": unit, "model": winner["model"], "reason": _explain(ranked, best, winner)})
     return pd.DataFrame(chosen, columns=["unit", "model", "reason"])
 
@@ -331,10 +335,11 @@ def _explain(ranked: pd.DataFrame, best: pd.Series, winner: pd.Series) -> str:
             f"of {second['model']} (standard error {second['difference_se']:.1f}){close}"
         )
     else:
+        fewer = f" for its fewer parameters ({winner['parameters']} against {best['parameters']})"
+        why = fewer if winner["parameters"] < best["parameters"] else ", the more usual model"
         reason = (
-            f"{winner['model']} is chosen for its fewer parameters ({winner['parameters']} against "
-            f"{best['parameters']}): {best['model']} predicts customers left out better by {-winner['difference']:.1f} "
-            f"only (standard error {winner['difference_se']:.1f})"
+            f"{winner['model']} is chosen{why}: {best['model']} predicts customers left out better by "
+            f"{-winner['difference']:.1f} only (standard error {winner['difference_se']:.1f})"
         )
     if winner["bad_k"] >= DOUBTFUL:
         reason += (

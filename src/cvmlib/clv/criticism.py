@@ -1,6 +1,5 @@
 """Criticism of the fitted models: priors against posteriors, and what the model would have seen against what it saw."""
 
-
 import numpy as np
 import pandas as pd
 
@@ -8,6 +7,7 @@ from cvmlib import inference
 from cvmlib.clv import spend_model
 from cvmlib.clv.pooling import Prior
 from cvmlib.clv.prepare import UnitBase
+from cvmlib.clv.purchase_model import PurchaseFit
 from cvmlib.clv.study import Models
 from cvmlib.clv.validation import class_names, classify_frequency
 
@@ -39,9 +39,16 @@ def compare_priors(models: Models) -> pd.DataFrame:
     DataFrame
         ``parameter``, ``name`` (unit or "prior"), ``mean`` (median), ``low``, ``high``.
     """
+    several = len(models.fits) > 1
     compared = [
-        (models.purchase.trace["posterior"][p.name], p.prior, _INVERSE[p.link], p.label)
-        for p in models.purchase.family.parameters
+        (
+            fit.trace["posterior"][p.name],
+            p.prior,
+            _INVERSE[p.link],
+            f"{p.label} ({fit.family.title})" if several else p.label,
+        )
+        for fit in models.fits.values()
+        for p in fit.family.parameters
         if not p.per_time  # its prior is for times of no unit that people know
     ]
     if models.spend.trace is not None:
@@ -58,12 +65,20 @@ def compare_priors(models: Models) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _name(label: str, fit: PurchaseFit, models: Models) -> str:
+    """Name of a parameter, with its model where there are several."""
+    return f"{label} ({fit.family.title})" if len(models.fits) > 1 else label
+
+
 def summarise_posteriors(models: Models) -> pd.DataFrame:
-    """Tabulate every parameter of both models: mean, sd, 90% interval, R-hat and effective sample sizes."""
-    parts = [inference.summarise(models.purchase.trace, models.purchase.family.names)]
+    """Tabulate every parameter of all models: mean, sd, 90% interval, R-hat and effective sample sizes."""
+    parts = [
+        inference.summarise(fit.trace, fit.family.names).assign(model=fit.family.title) for fit in models.fits.values()
+    ]
     if models.spend.trace is not None:
-        parts.append(inference.summarise(models.spend.trace, spend_model.NAMES))
-    return pd.concat(parts).rename_axis("parameter").reset_index()
+        parts.append(inference.summarise(models.spend.trace, spend_model.NAMES).assign(model="Gamma-Gamma"))
+    table = pd.concat(parts).rename_axis("parameter").reset_index()
+    return table[["model", *(name for name in table if name != "model")]]
 
 
 def check_frequencies(base: UnitBase, models: Models, seed: int) -> pd.DataFrame:
@@ -87,14 +102,14 @@ def check_frequencies(base: UnitBase, models: Models, seed: int) -> pd.DataFrame
     rows = base.count_rows()
     weights = rows["customers"].to_numpy()
     actual = classify_frequency(rows["frequency"])
-    draws = models.purchase.draws(base.unit.name, _SIMULATIONS)
+    draws = models.purchases[base.unit.name].draws(base.unit.name, _SIMULATIONS)
     rng = np.random.default_rng(seed)
     age = models.calendars[base.unit.name].elapsed(rows["T"].to_numpy(dtype=float))
     ages = np.repeat(age, weights)
     simulated = np.array(
         [
             np.bincount(
-                classify_frequency(models.purchase.family.simulate_customers(ages, *draw, rng)[0]),
+                classify_frequency(draws.family.simulate_customers(ages, *draw, rng)[0]),
                 minlength=len(class_names()),
             )
             for draw in zip(*draws.values, strict=True)

@@ -69,20 +69,28 @@ class UnitBase:
         """Squared gaps between purchases, see `cvmlib.clv.timing.count_gaps`."""
         return pd.read_parquet(self.folder / "gaps.parquet")
 
-    def count_rows(self, *, calibration: bool = False, spend: bool = False) -> pd.DataFrame:
-        """Count rows of the unit, with the unit's name: for the fit, or with `spend` also told apart by spend.
+    def gap_pairs(self, *, calibration: bool = False) -> pd.DataFrame:
+        """Gaps between purchases by the days they begin and end, see `cvmlib.clv.timing.count_pairs`."""
+        pairs = pd.read_parquet(self.folder / "pairs.parquet")
+        if not calibration:
+            return pairs
+        last = pd.Timestamp(counts.last_period(self.calibration_end, self.portfolio.time_unit))
+        return pairs[pairs["after"] <= (last - pd.Timestamp(0)) / pd.Timedelta(days=1)]
+
+    def count_rows(self, *, calibration: bool = False, spend: bool = False, holdout: bool = False) -> pd.DataFrame:
+        """Count rows of the unit, with the unit's name: for the fit, or with customers also told apart by more.
 
         Parameters
         ----------
         calibration : bool
             Counts at the end of the calibration instead of the end of observation.
         spend : bool
-            Tell customers apart by ``monetary_value`` too (and by ``holdout_frequency`` in a calibration).
+            Tell customers apart by ``monetary_value`` too.
+        holdout : bool
+            Tell the customers of a calibration apart by ``holdout_frequency`` too.
         """
         table = self.calibration if calibration else self.customers
-        columns = ["frequency", "recency", "T"]
-        if spend:
-            columns += ["monetary_value", "holdout_frequency"] if calibration else ["monetary_value"]
+        columns = ["frequency", "recency", "T", *["monetary_value"] * spend, *["holdout_frequency"] * holdout]
         rows = counts.count_rows(table, columns=columns).to_pandas()
         rows.insert(0, "unit", self.unit.name)
         return rows
@@ -141,12 +149,13 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     else:
         (folder / "calibration.parquet").unlink(missing_ok=True)
     write_table(timing.count_gaps(log, end, time_unit), folder / "gaps.parquet")
+    write_table(timing.count_pairs(log), folder / "pairs.parquet")
     facts = {
         "end": end.isoformat(),
         "calibration_end": split and split.isoformat(),
         "returns": asdict(counts.count_returns(transactions, time_unit)),
     }
-    written += [purchases, folder / "customers.parquet", folder / "gaps.parquet"]
+    written += [purchases, folder / "customers.parquet", folder / "gaps.parquet", folder / "pairs.parquet"]
     return [*written, _write_text(folder / "base.json", json.dumps(facts, indent=1))]
 
 

@@ -31,6 +31,8 @@ class UnitValue:
         The trial on the holdout; None without one.
     calendar : DataFrame or None
         Purchase intensity by week (`cvmlib.clv.calendar.Calendar.table`); None when none was estimated.
+    models : DataFrame or None
+        The purchase models that were compared for the unit (`cvmlib.clv.choice.Choice`), best first.
     """
 
     totals: dict
@@ -38,6 +40,7 @@ class UnitValue:
     tracking: pd.DataFrame | None
     by_frequency: pd.DataFrame | None
     calendar: pd.DataFrame | None = None
+    models: pd.DataFrame | None = None
 
     @property
     def withheld(self) -> bool:
@@ -64,6 +67,7 @@ def load_value(portfolio: Portfolio, unit: str) -> UnitValue:
         _read(folder / "tracking.parquet"),
         _read(folder / "by_frequency.parquet"),
         _read(folder / "calendar.parquet"),
+        _read(folder / "models.parquet"),
     )
 
 

@@ -4,41 +4,60 @@ All non-contractual units are fitted together, once on the calibration (to be te
 whole history (to forecast). What is saved is all that the report notebooks read.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import ibis
 import numpy as np
 import pandas as pd
 
-from cvmlib import inference, provenance
-from cvmlib.clv import purchase_model, spend_model, timing, validation, value
+from cvmlib import inference
+from cvmlib.clv import acquisition, independence, purchase_model, spend_model, timing, validation, value
 from cvmlib.clv.ahead import Ahead
 from cvmlib.clv.calendar import Calendar, estimate_calendars, plain_calendar, read_history
+from cvmlib.clv.choice import Choice, choose_families, join_choices
 from cvmlib.clv.counts import DAY, last_period
-from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder, write_table
+from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 
 #: Added to the portfolio's seed, so that each simulation has a stream of its own.
-_SEED_HOLDOUT, _SEED_FORECAST, _SEED_CALENDAR = 1, 2, 3
+_SEED_HOLDOUT, _SEED_FORECAST, _SEED_CALENDAR, _SEED_NEWCOMER = 1, 2, 3, 4
 _TRACKING_DRAWS = 40
+#: Draws for the scores of the holdout of the models that are compared.
+_SCORE_DRAWS = 200
 
 
 @dataclass(frozen=True)
 class Models:
-    """Calendars, purchase and spend model fitted to one set of counts; the purchase model lives in operational time."""
+    """Calendars, purchase and spend models fitted to one set of counts; purchase models live in operational time.
 
-    purchase: purchase_model.PurchaseFit
+    Parameters
+    ----------
+    choice : Choice
+        Which purchase model each unit has, and why.
+    purchases : mapping of str to PurchaseFit
+        The fit of the unit's model, by unit; each is a fit to all units together.
+    spend : SpendFit
+        The spend model.
+    calendars : mapping of str to Calendar
+        By unit.
+    """
+
+    choice: Choice
+    purchases: Mapping[str, purchase_model.PurchaseFit]
     spend: spend_model.SpendFit
     calendars: Mapping[str, Calendar]
 
     @property
+    def fits(self) -> dict[str, purchase_model.PurchaseFit]:
+        """Every purchase model that some unit has, by the name of its family."""
+        return {fit.family.name: fit for fit in self.purchases.values()}
+
+    @property
     def passed(self) -> bool:
-        """Whether both fits passed the diagnostics gate."""
-        return self.purchase.diagnostics.passed and (self.spend.diagnostics is None or self.spend.diagnostics.passed)
+        """Whether all fits passed the diagnostics gate."""
+        diagnostics = [*(fit.diagnostics for fit in self.fits.values()), self.spend.diagnostics]
+        return all(one is None or one.passed for one in diagnostics)
 
 
 def read_bases(portfolio: Portfolio, units: Sequence[str] | None = None) -> dict[str, UnitBase]:
@@ -68,20 +87,28 @@ def read_bases(portfolio: Portfolio, units: Sequence[str] | None = None) -> dict
 
 
 def fit_models(
-    portfolio: Portfolio, bases: Mapping[str, UnitBase], *, calibration: bool = False, calendar: bool = True
+    portfolio: Portfolio,
+    bases: Mapping[str, UnitBase],
+    *,
+    calibration: bool = False,
+    calendar: bool = True,
+    like: Models | None = None,
 ) -> Models | None:
-    """Fit the calendars, the purchase and the spend model to all units together.
+    """Estimate the calendars, choose the purchase models, and fit them and the spend model to all units together.
 
     Parameters
     ----------
     portfolio : Portfolio
-        For the lengths of sampling and the seed.
+        For the purchase models to choose from, the lengths of sampling and the seed.
     bases : mapping of str to UnitBase
         The units.
     calibration : bool
         Fit what was known at the end of the calibration; units without one are left out.
     calendar : bool
         Estimate each unit's calendar; without it, operational time is time.
+    like : Models, optional
+        Models of the calibration: a unit of theirs gets the same purchase model, so that the model that is used is the
+        one that was tested.
 
     Returns
     -------
@@ -98,8 +125,43 @@ def fit_models(
     calendars = {base.unit.name: plain_calendar() for base in used}
     if calendar:
         calendars = _estimate_calendars(portfolio, used, rows, pools, calibration)
+    chosen = _choose(portfolio, used, calendars, calibration, like)
     converted = pd.concat([calendars[name].convert(table) for name, table in rows.items()], ignore_index=True)
-    return Models(purchase_model.fit(converted, sampling, pools), spend_model.fit(spend, sampling, pools), calendars)
+    fits = {
+        family.name: purchase_model.fit(
+            converted, sampling, pools, family, dict(chosen.stages) if family.constant else None
+        )
+        for family in {family.name: family for family in chosen.families.values()}.values()
+    }
+    purchases = {name: fits[chosen.families[name].name] for name in rows}
+    return Models(chosen, purchases, spend_model.fit(spend, sampling, pools), calendars)
+
+
+def _choose(
+    portfolio: Portfolio,
+    used: Sequence[UnitBase],
+    calendars: Mapping[str, Calendar],
+    calibration: bool,
+    like: Models | None,
+) -> Choice:
+    """Choose the models of the units that have none in `like`."""
+    known = {base.unit.name for base in used} & set(like.choice.families) if like else set()
+    rows, log_gaps, horizons = {}, {}, {}
+    for base in used:
+        name, clock = base.unit.name, calendars[base.unit.name]
+        if name in known:
+            continue
+        rows[name] = clock.convert(base.count_rows(calibration=calibration, holdout=calibration))
+        log_gaps[name] = clock.sum_log_gaps(base.gap_pairs(calibration=calibration))
+        if calibration:
+            horizons[name] = clock.ahead(days_ahead(portfolio, base, True)[-1:], _SCORE_DRAWS)[:, 0]
+    new = None
+    if rows:
+        settings = portfolio.sampling
+        sampling = inference.Sampling(settings.draws, settings.tune, settings.chains, portfolio.seed)
+        pools = {base.unit.name: base.unit.pool for base in used if base.unit.name in rows}
+        new = choose_families(rows, log_gaps, portfolio.purchase_models, sampling, horizons=horizons, pools=pools)
+    return join_choices([choice for choice in (like and like.choice, new) if choice], [b.unit.name for b in used])
 
 
 def _estimate_calendars(
@@ -135,8 +197,23 @@ def predict_unit(
 ) -> value.Prediction:
     """Predict one unit: the horizon ahead, or with `calibration` the holdout."""
     name = base.unit.name
-    rows = base.count_rows(calibration=calibration, spend=True)
-    terms = value.Terms(
+    rows = base.count_rows(calibration=calibration, spend=True, holdout=calibration)
+    purchase = models.purchases[name].draws(name)
+    days = days_ahead(portfolio, base, calibration)
+    prediction = value.predict(
+        models.calendars[name].convert(rows),
+        purchase,
+        models.spend.draws(name, len(purchase)),
+        state_terms(portfolio, base),
+        Ahead(models.calendars[name].ahead(days, len(purchase)), days),
+        seed=portfolio.seed + (_SEED_HOLDOUT if calibration else _SEED_FORECAST),
+    )
+    return replace(prediction, rows=prediction.rows.assign(recency=rows["recency"], T=rows["T"]))
+
+
+def state_terms(portfolio: Portfolio, base: UnitBase) -> value.Terms:
+    """Margin, returns, costs and discounting of one unit."""
+    return value.Terms(
         discount_rate=portfolio.discount_rate,
         margin=base.unit.margin,
         returned_share=base.returns.share,
@@ -146,17 +223,32 @@ def predict_unit(
         per_customer_year=base.unit.costs.per_customer_year,
         interval=portfolio.interval,
     )
-    purchase = models.purchase.draws(name)
-    days = days_ahead(portfolio, base, calibration)
-    prediction = value.predict(
-        models.calendars[name].convert(rows),
+
+
+def value_newcomer(portfolio: Portfolio, base: UnitBase, models: Models) -> acquisition.NewCustomer:
+    """Value a customer of the unit who is won today, over the horizon: the most that winning him may cost."""
+    name, days = base.unit.name, days_ahead(portfolio, base, calibration=False)
+    purchase = models.purchases[name].draws(name)
+    return acquisition.value_of_new(
         purchase,
         models.spend.draws(name, len(purchase)),
-        terms,
+        state_terms(portfolio, base),
         Ahead(models.calendars[name].ahead(days, len(purchase)), days),
-        seed=portfolio.seed + (_SEED_HOLDOUT if calibration else _SEED_FORECAST),
+        seed=portfolio.seed + _SEED_NEWCOMER,
     )
-    return replace(prediction, rows=prediction.rows.assign(recency=rows["recency"], T=rows["T"]))
+
+
+def check_spend(base: UnitBase, models: Models, prediction: value.Prediction) -> validation.Check:
+    """Check whether spend depends on how often a customer of the unit buys, and what that does to the values."""
+    rows, spend = prediction.rows, models.spend.draws(base.unit.name, 200)
+    counts = [rows[name].to_numpy(dtype=float) for name in ("frequency", "monetary_value", "customers")]
+    dependence = independence.estimate_slope(*counts)
+    change = None
+    if dependence.known and base.unit.name not in models.spend.constant:
+        shapes = (float(np.median(values)) for values in (spend.p, spend.q, spend.gamma))
+        change = independence.revalue(dependence, *counts[:2], rows["purchases"].to_numpy(), *shapes, counts[2])
+    outcome = "warn" if independence.judge(dependence, change) == "fails" else "pass"
+    return validation.Check("spend and frequency", outcome, independence.describe(dependence, change))
 
 
 @dataclass(frozen=True)
@@ -180,12 +272,18 @@ def try_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> Tri
     )
 
 
-def judge_unit(base: UnitBase, models: Models, trial: Trial | None) -> validation.Verdict:
+def judge_unit(base: UnitBase, models: Models, trial: Trial | None, prediction: value.Prediction) -> validation.Verdict:
     """Weigh the checks of one unit."""
     repeat = int((base.customers.frequency > 0).sum().to_pandas())
     spend = None if base.unit.name in models.spend.constant else models.spend.diagnostics
     return validation.judge(
-        models.purchase.diagnostics, spend, timing.estimate_regularity(base.gaps), trial and trial.scores, repeat
+        models.purchases[base.unit.name].diagnostics,
+        spend,
+        timing.estimate_regularity(base.gaps),
+        trial and trial.scores,
+        repeat,
+        check_spend(base, models, prediction),
+        stages=models.choice.stages[base.unit.name],
     )
 
 
@@ -212,134 +310,17 @@ def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
     length = float((pd.Timestamp(base.end) - origin).days)
     days = np.unique(np.r_[np.arange(0.0, length, 7.0), length])
     first_days = (starts["first"] - origin).dt.days.to_numpy(dtype=float)
-    calendar = models.calendars[base.unit.name]
+    name = base.unit.name
+    calendar, draws = models.calendars[name], models.purchases[name].draws(name, _TRACKING_DRAWS)
     ago = (_end(base, True) - origin).days
     clock = calendar.clock(np.r_[first_days, days] - ago, _TRACKING_DRAWS)
-    expected = validation.track(
-        starts, models.purchase.draws(base.unit.name, _TRACKING_DRAWS), *np.split(clock, [len(first_days)], axis=1)
-    )
+    expected = validation.track(starts, draws, *np.split(clock, [len(first_days)], axis=1))
     bought = (log["period"] - origin).dt.days.to_numpy(dtype=float)
     total = np.searchsorted(np.sort(bought), days, side="right")
     cumulative = np.r_[0, log["purchases"].cumsum()][total]
     newcomers = np.r_[0, starts["customers"].cumsum()][np.searchsorted(first_days, days, side="right")]
     frame = expected.assign(date=origin + pd.to_timedelta(days, unit="D"), actual=cumulative - newcomers)
     return frame.rename(columns={"mean": "expected"})[["date", "actual", "expected", "low", "high"]]
-
-
-def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Models | None, name: str) -> list[Path]:
-    """Save both posteriors of the fit called `name`, with provenance, under ``models/clv/`` of the build folder."""
-    if models is None:
-        return []
-    folder = portfolio.build_dir / "models" / "clv"
-    calibration = name == "calibration"
-    used = [base for base in bases.values() if not calibration or base.calibration is not None]
-    rows = [base.count_rows(calibration=calibration, spend=True) for base in used]
-    origin = {
-        "data": provenance.fingerprint(*rows),
-        "seed": portfolio.seed,
-        "sampling": portfolio.sampling.model_dump(),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(portfolio.root),
-        "units": list(models.purchase.units),
-    }
-    written = inference.save(
-        models.purchase.trace,
-        folder / f"purchases_{name}.nc",
-        origin | {"diagnostics": vars(models.purchase.diagnostics), "time_scale_days": models.purchase.time_scale},
-    )
-    if models.spend.trace is not None:
-        notes = origin | {"diagnostics": vars(models.spend.diagnostics), "constant_spend": models.spend.constant}
-        written += inference.save(models.spend.trace, folder / f"spend_{name}.nc", notes)
-    return written
-
-
-def save_units(
-    portfolio: Portfolio,
-    bases: Mapping[str, UnitBase],
-    models: Models,
-    predictions: Mapping[str, value.Prediction],
-    verdicts: Mapping[str, validation.Verdict],
-    trials: Mapping[str, Trial | None],
-) -> list[Path]:
-    """Save all that the reports of every unit read, see `save_unit`."""
-    return [
-        path
-        for name, base in bases.items()
-        for path in save_unit(portfolio, base, models.calendars[name], predictions[name], verdicts[name], trials[name])
-    ]
-
-
-def save_unit(
-    portfolio: Portfolio,
-    base: UnitBase,
-    calendar: Calendar,
-    prediction: value.Prediction,
-    verdict: validation.Verdict,
-    trial: Trial | None,
-) -> list[Path]:
-    """Join the predictions back to the customers and save all that a unit's reports read.
-
-    Returns
-    -------
-    list of Path
-        In the unit's folder: ``value.parquet`` (one row per customer), ``total_draws.parquet`` (simulated totals of the
-        unit), ``totals.json``, ``calendar.parquet`` where one was estimated, and of a trial ``tracking.parquet`` and
-        ``by_frequency.parquet``.
-    """
-    folder = base.folder
-    keys = ["frequency", "recency", "T", "monetary_value"]
-    scores = prediction.rows.rename(columns={"purchases": "expected_purchases", "spend": "expected_spend"})
-    customers = base.customers.select("customer_id", "first", "last", "total_value", *keys)
-    joined = customers.inner_join(ibis.memtable(scores.drop(columns=["unit", "customers"])), keys)
-    write_table(joined.order_by("customer_id"), folder / "value.parquet")
-    written = [folder / "value.parquet", folder / "total_draws.parquet"]
-    pd.DataFrame({"value": prediction.value, "purchases": prediction.purchases}).to_parquet(written[1], index=False)
-    tables = {
-        "tracking": trial and trial.tracking,
-        "by_frequency": trial and trial.by_frequency,
-        "calendar": None if calendar.plain else calendar.table(portfolio.interval),
-    }
-    for name, table in tables.items():
-        path = folder / f"{name}.parquet"
-        path.unlink(missing_ok=True)
-        if table is not None:
-            table.to_parquet(path, index=False)
-            written.append(path)
-    horizon = days_ahead(portfolio, base, calibration=False)[-1]
-    totals = {
-        "unit": base.unit.name,
-        "label": base.unit.label,
-        "setting": base.unit.setting,
-        "verdict": describe_verdict(base, verdict),
-        "checks": [vars(check) for check in verdict.checks],
-        "customers": int(prediction.rows["customers"].sum()),
-        "alive": float(prediction.rows["p_alive"] @ prediction.rows["customers"]),
-        "value": prediction.total("value"),
-        "purchases": prediction.total("purchases"),
-        "holdout": trial and trial.scores.as_dict(),
-        "calibration_end": base.calibration_end and base.calibration_end.isoformat(),
-        "horizon_months": portfolio.horizon_months,
-        "currency": portfolio.currency,
-        "margin": base.unit.margin,
-        "returned_share": base.returned_share,
-        "pace": None if calendar.plain else calendar.pace(horizon, portfolio.interval),
-        "discount_rate": portfolio.discount_rate,
-        "interval": portfolio.interval,
-        "end_of_observation": base.end.isoformat(),
-    }
-    path = folder / "totals.json"
-    path.write_text(json.dumps(totals, indent=1) + "\n", encoding="utf-8")
-    return [*written, path]
-
-
-def describe_verdict(base: UnitBase, verdict: validation.Verdict) -> dict[str, object]:
-    """Return the verdict as the reports show it: level, one headline and the reasons."""
-    headline = {
-        "sound": "The forecast passed its checks.",
-        "caution": "The forecast is usable with caution.",
-        "withheld": "The forecast is withheld: a check failed.",
-    }[verdict.level]
-    return {"level": verdict.level, "headline": headline, "reasons": verdict.reasons}
 
 
 def compare_trials(trials: Mapping[str, Trial | None]) -> pd.DataFrame:

@@ -83,6 +83,25 @@ def count_gaps(purchases: ir.Table, end: date, time_unit: str = "day") -> ir.Tab
     )
 
 
+def count_pairs(purchases: ir.Table) -> ir.Table:
+    """Count the pairs of periods in which a customer bought and bought again next.
+
+    Parameters
+    ----------
+    purchases : ibis Table
+        Result of `cvmlib.clv.counts.count_purchases`.
+
+    Returns
+    -------
+    ibis Table
+        ``before``, ``after`` (days since 1970-01-01), ``gaps`` (how many).
+    """
+    days = purchases.period.epoch_seconds() / float(SECONDS["day"])
+    before = days.lag().over(ibis.window(group_by=purchases.customer_id, order_by=purchases.period))
+    pairs = purchases.select(before=before, after=days).filter(lambda t: t.before.notnull())
+    return pairs.group_by("before", "after").agg(gaps=pairs.count()).order_by("before", "after")
+
+
 def expected_squares(k: float, frequency: Array, recency: Array) -> Array:
     """Return the expected sum of squared gaps, in periods, of Dirichlet-multinomial gaps (each at least one period).
 

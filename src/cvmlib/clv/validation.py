@@ -20,6 +20,8 @@ BIAS_LIMIT = 0.20
 COVERAGE_WARN, COVERAGE_FAIL = 0.05, 0.10
 #: Erlang shapes within these bounds are near enough to random timing; beyond the outer ones P(alive) misleads.
 REGULARITY_WARN, REGULARITY_FAIL = (0.8, 1.25), (0.5, 2.0)
+#: The measured shape is rough where timing is regular, so what is measured may differ more from what a model has.
+REGULARITY_WARN_RHYTHM = (0.67, 1.5)
 #: With fewer repeat buyers a unit's forecast rests largely on the other units.
 FEW_REPEAT_BUYERS = 50
 
@@ -162,6 +164,8 @@ def judge(
     regularity: Regularity | None,
     holdout: Holdout | None,
     repeat_buyers: int,
+    *further: Check,
+    stages: int = 1,
 ) -> Verdict:
     """Weigh the checks of one unit.
 
@@ -175,12 +179,16 @@ def judge(
         None when the history is too short to hold anything out.
     repeat_buyers : int
         Customers with a repeat purchase.
+    further : Check
+        Other checks.
+    stages : int
+        Erlang shape that the purchase model reckons with; 1 is random timing.
     """
     checks = [_check_convergence("purchase model", purchase)]
     if spend is not None:
         checks.append(_check_convergence("spend model", spend))
-    checks += [_check_timing(regularity), *_check_holdout(holdout), _check_repeat_buyers(repeat_buyers)]
-    return Verdict(tuple(checks))
+    checks += [_check_timing(regularity, stages), *_check_holdout(holdout), _check_repeat_buyers(repeat_buyers)]
+    return Verdict((*checks, *further))
 
 
 def track(
@@ -228,18 +236,21 @@ def _check_convergence(name: str, diagnostics: Diagnostics) -> Check:
     )
 
 
-def _check_timing(regularity: Regularity | None) -> Check:
+def _check_timing(regularity: Regularity | None, stages: int) -> Check:
     name = "timing of purchases"
     if regularity is None:
         return Check(
             name, "pass", "Too few customers bought three times or more to test the timing of their purchases."
         )
-    rhythm = regularity.k > 1
+    rhythm = regularity.k > stages
     measured = (
         f"Measured is an Erlang shape of {regularity.k:.2f} (90% interval {regularity.low:.2f} to "
         f"{regularity.high:.2f}), where 1 is random timing."
     )
-    if regularity.low > REGULARITY_FAIL[1] or regularity.high < REGULARITY_FAIL[0]:
+    if stages > 1:
+        measured += f" The model has {stages}."
+    least, most = regularity.low / stages, regularity.high / stages
+    if least > REGULARITY_FAIL[1] or most < REGULARITY_FAIL[0]:
         found = "by a rhythm, far more regularly" if rhythm else "in bursts, far more in clusters"
         return Check(
             name,
@@ -247,7 +258,8 @@ def _check_timing(regularity: Regularity | None) -> Check:
             f"Customers buy {found} than the model assumes. It then misreads silence, so who is still a customer, and "
             f"what the customers are worth, cannot be concluded from it. {measured}",
         )
-    if regularity.low > REGULARITY_WARN[1] or regularity.high < REGULARITY_WARN[0]:
+    warn = REGULARITY_WARN if stages == 1 else REGULARITY_WARN_RHYTHM
+    if least > warn[1] or most < warn[0]:
         found = "somewhat more regularly" if rhythm else "somewhat more in clusters"
         return Check(
             name,
@@ -255,7 +267,14 @@ def _check_timing(regularity: Regularity | None) -> Check:
             f"Customers buy {found} than the model assumes, so whether a single customer is still one is less certain "
             f"than stated. {measured}",
         )
-    return Check(name, "pass", f"Purchases are timed nearly at random, as the model assumes. {measured}")
+    if stages == 1:
+        return Check(name, "pass", f"Purchases are timed nearly at random, as the model assumes. {measured}")
+    return Check(
+        name,
+        "pass",
+        "Customers buy by a rhythm, far more regularly than the BG/NBD assumes, so its forecast is withheld; the one "
+        f"shown is of a model that reckons with the rhythm. {measured}",
+    )
 
 
 def _check_holdout(holdout: Holdout | None) -> list[Check]:

@@ -56,8 +56,8 @@ def show_timing(bases: Mapping[str, UnitBase]) -> None:
         show.note("Too few customers bought three times or more to test the timing of their purchases.")
         return
     sentence = (
-        "Erlang shape k of the time between purchases: 1 is random timing, which the purchase model assumes; larger is "
-        "more regular, smaller more clustered. It is estimated from the gaps alone, without the model."
+        "Erlang shape k of the time between purchases: 1 is random timing, larger is more regular, smaller more "
+        "clustered. It is estimated from the gaps alone, without a purchase model."
     )
     frame = table.rename(columns={"unit": "name", "k": "mean"})
     ax = plots.forest(frame, label="Erlang shape k", reference=1.0, reference_label="random timing")
@@ -86,7 +86,8 @@ def show_convergence(fits: Mapping[str, Models | None]) -> None:
         if models is None:
             lines.append(f"{name}: not fitted, because the history is too short to hold out a part of it.")
             continue
-        lines.append(f"{name}, purchases: {models.purchase.diagnostics.sentence()}")
+        for fit in models.fits.values():
+            lines.append(f"{name}, purchases by {fit.family.title}: {fit.diagnostics.sentence()}")
         if models.spend.diagnostics is not None:
             lines.append(f"{name}, spend: {models.spend.diagnostics.sentence()}")
         constant = ", ".join(f"{unit} ({price:,.2f})" for unit, price in models.spend.constant.items())
@@ -100,11 +101,11 @@ def show_convergence(fits: Mapping[str, Models | None]) -> None:
 def show_posteriors(models: Models) -> None:
     """Show every parameter with its convergence."""
     table = criticism.summarise_posteriors(models)
-    formats = {c: "number:3" for c in table.columns if c not in ("parameter", "ess_bulk", "ess_tail")}
+    formats = {c: "number:3" for c in table.columns if c not in ("model", "parameter", "ess_bulk", "ess_tail")}
     formats |= {"ess_bulk": "number:0", "ess_tail": "number:0", "mean": "number:4", "sd": "number:4"}
     formats |= {"eti90_lb": "number:4", "eti90_ub": "number:4", "mcse_mean": "number:5", "mcse_sd": "number:5"}
     formats = {k: v for k, v in formats.items() if k in table.columns}
-    names = {"parameter": "Parameter", "eti90_lb": "5%", "eti90_ub": "95%"}
+    names = {"model": "Model", "parameter": "Parameter", "eti90_lb": "5%", "eti90_ub": "95%"}
     table = table.rename(columns=names)
     show.table(
         table, "Posterior of the parameters", "posterior", {names.get(k, k): v for k, v in formats.items()}, rows=80

@@ -24,7 +24,9 @@ def show_verdict(unit: UnitValue) -> None:
     if unit.withheld:
         show.verdict(level, f"What the customers of {label} are worth cannot be said yet.", *reasons)
         return
-    show.verdict(level, describe_value(totals), *reasons, describe_purchases(totals))
+    rhythm = [check["sentence"] for check in totals["checks"] if check["name"] == "timing of purchases"]
+    told = rhythm[:1] if totals["model"]["stages"] > 1 and rhythm[0] not in reasons else []
+    show.verdict(level, describe_value(totals), *reasons, *told, describe_purchases(totals))
     value, customers = totals["value"], totals["customers"]
     currency = totals["currency"]
     low, high = (words.amount(value[end], "") for end in ("low", "high"))
