@@ -44,7 +44,7 @@ def run(work: Path) -> list[Figure]:
     return [
         Figure(NAME, beyond, f"purchases by which {known['actual']:.0f} is outside the 90% interval", 0.0),
         *compare_intervals(NAME, rows),
-        Figure(NAME, known["mae_of_median"], "MAE of customers (median forecast), 39 + 39 weeks", MAE),
-        Figure(NAME, known["mae"], "MAE of customers (mean forecast), 39 + 39 weeks", MAE),
+        Figure(NAME, known["mae"], "MAE of customers (median forecast), 39 + 39 weeks", MAE),
+        Figure(NAME, known["mae_of_mean"], "MAE of customers (mean forecast), 39 + 39 weeks", MAE),
         Figure(NAME, known["rmse"], "RMSE of customers (mean forecast), 39 + 39 weeks", RMSE),
     ]

@@ -23,8 +23,8 @@ def run(work: Path) -> list[Figure]:
         raise RuntimeError("the peer forecast other splits")
     for key, theirs, words in (
         ("bias", "bias", "absolute bias of the total"),
-        ("mae_of_median", "mae", "MAE of customers (median forecast)"),
-        ("mae", "mae", "MAE of customers (mean forecast)"),
+        ("mae", "mae", "MAE of customers (median forecast)"),
+        ("mae_of_mean", "mae", "MAE of customers (mean forecast)"),
         ("rmse", "rmse", "RMSE of customers (mean forecast)"),
     ):
         found = float(np.mean([abs(row[key]) for row in rows]))

@@ -60,7 +60,8 @@ def score_total(portfolio: Portfolio, base: UnitBase, models: study.Models) -> d
         "inside": bool(low <= actual <= high),
         "bias": mean / actual - 1.0,
         "score": float(scores.interval_score(actual, low, high, LEVEL)) / actual,
-        "mae": float(np.average(error.abs(), weights=weights)),
+        "mae": float(np.average((rows["holdout_frequency"] - rows["purchases_median"]).abs(), weights=weights)),
+        "mae_of_mean": float(np.average(error.abs(), weights=weights)),
         "rmse": float(np.sqrt(np.average(error**2, weights=weights))),
     }
 
@@ -109,11 +110,11 @@ def score_customers(portfolio: Portfolio, base: UnitBase, models: study.Models) 
     weights = rows["customers"].to_numpy()
     summary = scores.summarise_scores(scored, weights)
     coverage = scores.tabulate_coverage(scored, weights).set_index("level").loc[LEVEL]
-    median = np.median(drawn, axis=0)
+    error = rows["holdout_frequency"].to_numpy() - scored["mean"].to_numpy()
     return {
         "pit": float(coverage["randomised"]),
         "crps": summary.crps,
         "mae": summary.mae,
         "rmse": summary.rmse,
-        "mae_of_median": float(np.average(np.abs(rows["holdout_frequency"] - median), weights=weights)),
+        "mae_of_mean": float(np.average(np.abs(error), weights=weights)),
     }

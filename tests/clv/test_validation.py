@@ -131,6 +131,7 @@ def predicted() -> Prediction:
             "customers": [3, 1, 2, 1],
             "holdout_frequency": [0, 5, 2, 40],
             "purchases": [0.5, 0.5, 2.5, 38.0],
+            "purchases_median": [0, 0, 2, 37],
             "purchases_low": [0, 0, 0, 30],
             "purchases_high": [2, 2, 6, 39],
         }
@@ -145,7 +146,7 @@ def test_scores_by_hand():
     assert found.customers == 7 and found.actual == 49 and found.mean == pytest.approx(45)
     assert (found.low, found.high) == pytest.approx((36.5, 63.5))
     assert found.inside and found.bias == pytest.approx(45 / 49 - 1)
-    assert found.mae == pytest.approx(np.abs(each[:, 0] - each[:, 1]).mean())
+    assert found.mae == pytest.approx((0 * 3 + 5 + 0 * 2 + 3) / 7)  # of the medians
     assert found.rmse == pytest.approx(np.sqrt(((each[:, 0] - each[:, 1]) ** 2).mean()))
     assert found.correlation == pytest.approx(np.corrcoef(each.T)[0, 1])
     assert found.coverage == pytest.approx(5 / 7)  # the one who bought 5 times, and the one who bought 40

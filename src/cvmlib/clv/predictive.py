@@ -52,8 +52,8 @@ class Simulated:
 
     Parameters
     ----------
-    purchases : array, shape (2, groups)
-        Ends of the interval of one customer's purchases.
+    purchases : array, shape (3, groups)
+        Of one customer's purchases: lower end of the interval, median, upper end.
     value : array, shape (2, rows)
         Ends of the interval of one customer's value, without costs of customer-years.
     totals : array, shape (4, draws)
@@ -92,7 +92,7 @@ def simulate(
     spend = np.repeat(z, alike.row_customers[alike.order])  # of each customer, those of a group together
     row_ends = np.r_[0, np.bincount(alike.of_row, minlength=len(alike)).cumsum()]
     pooled = np.clip(alike.customers, -(-_LEAST // draws), -(-_MOST // draws))
-    totals, purchases, value = np.zeros((4, draws)), np.empty((2, len(alike))), np.empty((2, len(z)))
+    totals, purchases, value = np.zeros((4, draws)), np.empty((3, len(alike))), np.empty((2, len(z)))
     step = max(_CELLS // (draws * int(pooled.max(initial=1))), 1)
     for start in range(0, len(alike), step):
         part = slice(start, min(start + step, len(alike)))
@@ -226,7 +226,7 @@ def _find_intervals(
     purchases: Array,
     value: Array,
 ) -> None:  # pragma: no cover - compiled
-    """Write the ends of the intervals of each group's `purchases` and of each of its rows' `value`.
+    """Write the intervals of each group's `purchases`, with their median, and of each of its rows' `value`.
 
     A group has the columns of `count` and `scale` between two `ends`, and the rows between two `row_ends`. Samples
     without a purchase, most of them, are counted; the others are sorted.
@@ -244,8 +244,8 @@ def _find_intervals(
         samples = draws * (ends[g + 1] - ends[g])
         worth[:some] = number[:some]
         worth[:some].sort()
-        for t in range(2):
-            rank = max(int(np.ceil(tails[t] * samples - 1e-9)) - 1, 0)
+        for t, tail in enumerate((tails[0], 0.5, tails[1])):
+            rank = max(int(np.ceil(tail * samples - 1e-9)) - 1, 0)
             purchases[t, g] = _order_statistic(worth[:some], samples - some, 0, rank)
         for j in range(row_ends[g], row_ends[g + 1]):
             negative = 0

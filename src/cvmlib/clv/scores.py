@@ -27,8 +27,10 @@ class Scores:
         Customers, their purchases, and the purchases forecast.
     bias : float
         Forecast over actual total, less one.
-    mae, rmse, correlation : float
-        Of the forecast means of single customers.
+    mae : float
+        Mean absolute error of single customers' forecast medians, the point forecasts that it asks for (Gneiting 2011).
+    rmse, correlation : float
+        Of their forecast means.
     log_score, crps : float
         Mean log predictive probability (higher is better) and mean CRPS in purchases (lower is better).
     pit_distance : float
@@ -68,7 +70,7 @@ def score_rows(
     Returns
     -------
     DataFrame
-        ``actual``, ``mean``, ``below`` and ``upto`` (the ends of the PIT: ranks among the samples, so that a perfect
+        ``actual``, ``mean``, ``median``, ``below`` and ``upto`` (the ends of the PIT: ranks among the samples, so that a perfect
         forecast is uniform between them however few the draws are), ``log_score``, ``crps``, ``again`` (probability
         of a purchase), and for each of `LEVELS` ``low_50``, ``high_50``, ``promised_50`` … (the central interval and
         the probability that the forecast gave it, which for counts exceeds the nominal one).
@@ -81,6 +83,7 @@ def score_rows(
     rows = {
         "actual": y,
         "mean": center,
+        "median": np.median(ordered, axis=0),
         "below": less / (draws + 1.0),
         "upto": (less + equal + 1.0) / (draws + 1.0),
         "log_score": _smoothed_log_probability(y, equal, draws, ordered.mean(axis=0)),
@@ -160,7 +163,7 @@ def summarise_scores(rows: pd.DataFrame, customers: npt.ArrayLike) -> Scores:
         actual=total,
         mean=forecast,
         bias=forecast / total - 1.0 if total else float("nan"),
-        mae=float(np.average(np.abs(y - mean), weights=n)),
+        mae=float(np.average(np.abs(y - rows["median"].to_numpy()), weights=n)),
         rmse=float(np.sqrt(np.average((y - mean) ** 2, weights=n))),
         correlation=_correlation(y, mean, n),
         log_score=float(np.average(rows["log_score"], weights=n)),

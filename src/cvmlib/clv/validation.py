@@ -28,7 +28,11 @@ FEW_REPEAT_BUYERS = 50
 
 @dataclass(frozen=True)
 class Holdout:
-    """What the calibration forecast of the holdout, and what happened, over the customers known by then."""
+    """What the calibration forecast of the holdout, and what happened, over the customers known by then.
+
+    ``mae`` is of the forecast medians of single customers, ``rmse`` and ``correlation`` are of the means: each error
+    is that of the point forecast which makes it least (Gneiting 2011, *JASA* 106).
+    """
 
     customers: int
     actual: float
@@ -101,7 +105,7 @@ def score_holdout(prediction: Prediction) -> Holdout:
         customers=int(weights.sum()),
         actual=float(weights @ actual),
         **total,
-        mae=float(np.average(np.abs(actual - mean), weights=weights)),
+        mae=float(np.average(np.abs(actual - rows["purchases_median"].to_numpy()), weights=weights)),
         rmse=float(np.sqrt(np.average((actual - mean) ** 2, weights=weights))),
         correlation=_correlation(actual, mean, weights),
         coverage=float(np.average(inside, weights=weights)),

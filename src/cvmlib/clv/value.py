@@ -116,7 +116,8 @@ def predict(
         spend=means.spend[0][alike.of_row] + means.spend[1][alike.of_row] * z,
         value=means.value(terms, alike.of_row, z),
         purchases_low=simulated.purchases[0][alike.of_row],
-        purchases_high=simulated.purchases[1][alike.of_row],
+        purchases_median=simulated.purchases[1][alike.of_row],
+        purchases_high=simulated.purchases[2][alike.of_row],
         value_low=simulated.value[0] - service,
         value_high=simulated.value[1] - service,
     )

@@ -162,7 +162,7 @@ def show_trials(trials: Mapping[str, Trial | None]) -> None:
     formats = dict.fromkeys(["Actual purchases", "Forecast", "from", "to"], "number:0")
     formats |= {"Bias": "percent:1", "Coverage of customers": "percent:1"}
     formats |= dict.fromkeys(["MAE", "RMSE", "Correlation"], "number:3")
-    note = "MAE and RMSE in purchases per customer. Coverage counts customers whose outcome lay in their interval."
+    note = "MAE of the median and RMSE of the mean forecast, in purchases per customer. Coverage counts customers whose outcome lay in their interval."
     show.table(table.rename(columns=names), "Forecast of the holdout against the outcome", "holdout", formats, note)
 
 
