@@ -33,7 +33,7 @@ def _as_list(value: Any) -> Any:
 Number = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(_refuse_boolean)]
 Text = Annotated[str, Field(min_length=1)]
-PurchaseModel = Literal["bg_nbd", "mbg_nbd", "pareto_nbd", "bg_cnbd", "mbg_cnbd"]
+PurchaseModel = Literal["mbg_nbd", "bg_nbd", "pareto_nbd", "mbg_cnbd", "bg_cnbd"]
 
 
 class _Record(BaseModel):
@@ -99,12 +99,15 @@ class TableSource(_Record):
         Contract column to the name of a column of the source, or else to an SQL expression over its columns.
     filters : list of str
         SQL conditions over the source's columns; only rows that meet all of them are used.
+    channels : dict of str to str
+        For `media` with one column of spend per channel: channel to the name of its column.
     """
 
     path: Text | None = None
     table: Text | None = None
     columns: dict[str, Text] = {}
     filters: Annotated[list[Text], BeforeValidator(_as_list)] = []
+    channels: dict[str, Text] = {}
 
 
 class JourneySettings(_Record):
@@ -190,6 +193,8 @@ class BusinessUnit(_Record):
         Folder or Ibis connection URL that replaces the portfolio's for this unit.
     pool : str, optional
         Name of the group of units that borrow strength from each other; units without one form a group together.
+    covariates : list of str
+        Columns of `customers` by which purchase rates and dropout may differ, in a noncontractual unit.
     journeys : JourneySettings
         How its touchpoints become journeys.
     """
@@ -204,6 +209,7 @@ class BusinessUnit(_Record):
     tables: dict[str, TableSource]
     source: Text | None = None
     pool: str = ""
+    covariates: Annotated[list[Text], BeforeValidator(_as_list)] = []
     journeys: JourneySettings = JourneySettings()
 
 
@@ -266,8 +272,9 @@ class Portfolio(PortfolioSettings):
     interval : float
         Probability of the reported intervals.
     purchase_models : list of str
-        Purchase models to choose from for each unit, the preferred first; ``bg_cnbd`` and ``mbg_cnbd`` allow the first
-        two to reckon with regular timing.
+        Purchase models to choose from for each unit, the one preferred where the evidence is close first;
+        ``mbg_cnbd`` and ``bg_cnbd`` allow the first two to reckon with regular timing. The MBG/NBD is first because
+        under the BG/NBD whoever has bought only once is a customer for ever.
     sampling : Sampling
         Draws, tuning steps and chains.
     demo : DemoSettings, optional

@@ -26,7 +26,7 @@ _ALLOWED = {
     "offer_cost": "a number of at least 0",
     "acceptance": "a number above 0 and below 1, or two such, the lower one first ([0.2, 0.4])",
     "within_months": "a whole number from 1 to 12",
-    "purchase_models": "a list of one or more of bg_nbd, mbg_nbd, pareto_nbd, bg_cnbd and mbg_cnbd",
+    "purchase_models": "a list of one or more of mbg_nbd, bg_nbd, pareto_nbd, mbg_cnbd and bg_cnbd",
     "lookback_days": "a number above 0 and at most 3650",
     "session_minutes": "a number from 0 to 1440",
     "half_life_days": "a number above 0 and at most 3650",
@@ -167,8 +167,27 @@ def find_cross_mistakes(raw: dict[str, Any]) -> list[Mistake]:
             )  # fmt: skip
         elif isinstance(label, str):
             labels[label] = name
-        mistakes += _table_mistakes(name, unit, unit.get("source", source))
+        mistakes += _table_mistakes(name, unit, unit.get("source", source)) + _covariate_mistakes(name, unit)
     return mistakes
+
+
+def _covariate_mistakes(name: str, unit: dict[str, Any]) -> list[Mistake]:
+    at, covariates = ("units", name, "covariates"), unit.get("covariates")
+    covariates = [covariates] if isinstance(covariates, str) else covariates
+    if not covariates or not isinstance(covariates, list):
+        return []
+    if unit.get("setting") == "contractual":
+        return [(at, f"found the key in a contractual unit; there it is units.{name}.retention.covariates")]
+    tables = unit.get("tables")
+    if isinstance(tables, dict) and "customers" not in tables:
+        return [(at, f"found columns of customers, but no such table; supply [units.{name}.tables.customers]")]
+    twice = [one for one in dict.fromkeys(map(str, covariates)) if list(map(str, covariates)).count(one) > 1]
+    keys = [one for one in ("customer_id", "referred_by") if one in covariates]
+    if twice:
+        return [(at, f"found {quote(twice[0])} twice; name each column once")]
+    if keys:
+        return [(at, f"found {quote(keys[0])}, which names customers; name columns of a few values")]
+    return []
 
 
 def _table_mistakes(name: str, unit: dict[str, Any], source: Any) -> list[Mistake]:
@@ -188,6 +207,7 @@ def _table_mistakes(name: str, unit: dict[str, Any], source: Any) -> list[Mistak
             mistakes.append((at, unknown(table, CONTRACTS, "table")))
         elif isinstance(spec, dict):
             mistakes += _place_mistakes(at, spec, source) + _column_mistakes(at, table, spec.get("columns"))
+            mistakes += _channel_mistakes(at, table, spec)
     return mistakes
 
 
@@ -204,6 +224,21 @@ def _place_mistakes(at: tuple[str, ...], spec: dict[str, Any], source: Any) -> l
     path = spec.get("path")
     if isinstance(path, str) and path and not path.lower().endswith((".parquet", ".csv", ".csv.gz")):
         return [((*at, "path"), f"found {quote(path)}; allowed are files ending in .parquet, .csv or .csv.gz")]
+    return []
+
+
+def _channel_mistakes(at: tuple[str, ...], table: str, spec: dict[str, Any]) -> list[Mistake]:
+    """Return what stands against one column of spend per channel."""
+    if not spec.get("channels"):
+        return []
+    if table != "media":
+        return [((*at, "channels"), "found channels; only media can have one column per channel")]
+    columns = spec.get("columns")
+    both = sorted({"channel", "spend"} & set(columns)) if isinstance(columns, dict) else []
+    if both:
+        return [
+            ((*at, "columns", name), "found beside channels, which says the same; give one of them") for name in both
+        ]
     return []
 
 

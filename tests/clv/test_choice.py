@@ -106,3 +106,25 @@ def test_choices_are_joined_in_the_order_of_the_units():
     joined = join_choices([one, two], ["a", "c"])
     assert joined.families == {"a": BG_NBD, "c": BG_CNBD} and joined.reasons == {"a": "so"}
     assert joined.title("c") == "BG/CNBD-2" == print_name(BG_CNBD, 2) and print_name(MBG_CNBD, 1) == "MBG/NBD"
+
+
+def test_a_small_unit_follows_its_pool_unless_it_knows_better():
+    both = {"bg_nbd": BG_NBD, "mbg_nbd": MBG_NBD}
+    table = pd.DataFrame(
+        {
+            "unit": ["large", "large", "small", "small"],
+            "model": ["bg_nbd", "mbg_nbd", "mbg_nbd", "bg_nbd"],
+            "elpd": [-900.0, -930.0, -40.0, -40.4],
+            "difference": [0.0, -30.0, 0.0, -0.4],
+            "difference_se": [0.0, 7.0, 0.0, 0.6],
+            "bad_k": 0.0,
+        }
+    )
+    stages = {"large": 1, "small": 1}
+    pooled = choice._conclude(table, both, stages, {}, {"large": "shops", "small": "shops"})
+    assert {pooled.title(unit) for unit in stages} == {"BG/NBD"}
+    assert "which is preferred where the evidence is close" in pooled.reasons["small"]
+    apart = choice._conclude(table, dict(reversed(both.items())), stages, {}, {"large": "a", "small": "b"})
+    assert apart.title("large") == "BG/NBD" and apart.title("small") == "MBG/NBD"
+    clear = choice._conclude(table.assign(difference_se=[0, 7, 0, 0.1]), both, stages, {}, {})
+    assert clear.title("small") == "MBG/NBD"

@@ -3,8 +3,9 @@
 The number k of stages of a gap (1 is random timing) is the one of greatest likelihood of all gaps; a rhythm must beat
 random timing clearly. The families are then ranked by leave-one-out prediction, each fitted to each unit alone by the
 quick route (`cvmlib.quick`), which for four parameters is nearly exact; where it cannot be trusted, the family is
-sampled. A unit is given the family that predicts best, unless one that stands before it in the list is within one
-standard error of it.
+sampled. A unit is given the family that predicts best, unless one that is preferred is within one standard error of it:
+the one that predicts best in the unit's pool as a whole, so that a small unit follows the others, then those that stand
+first in the list.
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,7 +131,7 @@ def choose_families(
         for name, family in families.items()
     }
     table = comparison.rank(fits, together, adjustments, scores=_score(fits, rows, horizons, sampling.seed))
-    return _conclude(table, families, stages, _describe_rhythms(rhythms))
+    return _conclude(table, families, stages, _describe_rhythms(rhythms), pools or {})
 
 
 def _families(candidates: Sequence[str], regular: bool) -> dict[str, Family]:
@@ -259,19 +260,38 @@ def _describe_rhythms(rhythms: Mapping[str, tuple[int, float]]) -> dict[str, str
 
 
 def _conclude(
-    table: pd.DataFrame, families: Mapping[str, Family], stages: Mapping[str, int], rhythms: Mapping[str, str]
+    table: pd.DataFrame,
+    families: Mapping[str, Family],
+    stages: Mapping[str, int],
+    rhythms: Mapping[str, str],
+    pools: Mapping[str, str],
 ) -> Choice:
-    order = list(families)
     own = table["unit"].map(stages) > 1
     table = table.assign(parameters=[len(families[name].parameters) for name in table["model"]])
     table["parameters"] += own & table["model"].map(lambda name: bool(families[name].constant))
-    names = {(unit, name): print_name(families[name], stages[unit]) for unit in stages for name in order}
-    chosen = comparison.choose(table, order).set_index("unit")
+    names = {(unit, name): print_name(families[name], stages[unit]) for unit in stages for name in families}
     keys = list(zip(table["unit"], table["model"], strict=True))
-    printed = table.assign(
-        model=[names[key] for key in keys],
-        chosen=[chosen.loc[unit, "model"] == name for unit, name in keys],
+    printed = table.assign(model=[names[key] for key in keys], chosen=False)
+    winners, reasons = {}, {}
+    for unit in stages:
+        order = _prefer(table, families, unit, pools)
+        mine = table["unit"] == unit
+        winners[unit] = comparison.choose(table[mine], order)["model"].iloc[0]
+        said = comparison.choose(printed[mine], [names[unit, name] for name in order])["reason"].iloc[0]
+        reasons[unit] = " ".join(filter(None, (rhythms.get(unit), said)))
+        printed.loc[mine & (table["model"] == winners[unit]), "chosen"] = True
+    return Choice({unit: families[name] for unit, name in winners.items()}, stages, reasons, printed)
+
+
+def _prefer(table: pd.DataFrame, families: Mapping[str, Family], unit: str, pools: Mapping[str, str]) -> list[str]:
+    """Families in the order of preference for `unit`: that of its pool, then as listed."""
+    pool = [other for other in table["unit"].unique() if pools.get(other, "") == pools.get(unit, "")]
+    together = (
+        table[table["unit"].isin(pool)]
+        .groupby("model")
+        .agg(elpd=("elpd", "sum"), parameters=("parameters", "max"), bad_k=("bad_k", "max"))
     )
-    said = comparison.choose(printed, list(dict.fromkeys(names.values()))).set_index("unit")["reason"]
-    reasons = {unit: " ".join(filter(None, (rhythms.get(unit), said[unit]))) for unit in stages}
-    return Choice({unit: families[chosen.loc[unit, "model"]] for unit in stages}, stages, reasons, printed)
+    lead = table[table["unit"].isin(pool)].assign(v=lambda t: t["difference_se"] ** 2).groupby("model")["v"].sum()
+    together = together.assign(difference=together["elpd"] - together["elpd"].max(), difference_se=np.sqrt(lead))
+    best = comparison.choose(together.reset_index().assign(unit=""), list(families))["model"].iloc[0]
+    return list(dict.fromkeys([best, *families]))

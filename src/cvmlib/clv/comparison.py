@@ -336,7 +336,7 @@ def _explain(ranked: pd.DataFrame, best: pd.Series, winner: pd.Series) -> str:
         )
     else:
         fewer = f" for its fewer parameters ({winner['parameters']} against {best['parameters']})"
-        why = fewer if winner["parameters"] < best["parameters"] else ", the more usual model"
+        why = fewer if winner["parameters"] < best["parameters"] else ", which is preferred where the evidence is close"
         reason = (
             f"{winner['model']} is chosen{why}: {best['model']} predicts customers left out better by "
             f"{-winner['difference']:.1f} only (standard error {winner['difference_se']:.1f})"
