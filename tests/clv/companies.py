@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvmlib.clv import saving, study, validation, value
+from cvmlib.clv import judgement, saving, study, validation, value
 from cvmlib.clv.prepare import prepare_unit
 from cvmlib.portfolio import Portfolio, read_portfolio
 from cvmlib.tables.demo import UnitTables, simulate_unit
@@ -52,7 +52,7 @@ class Company:
     bases: dict[str, study.UnitBase]
     calibration: study.Models
     full: study.Models
-    trials: dict[str, study.Trial]
+    trials: dict[str, judgement.Trial]
     predictions: dict[str, value.Prediction]
     verdicts: dict[str, validation.Verdict]
     written: list[Path]
@@ -72,9 +72,9 @@ def study_company(folder: Path) -> Company:
     bases = study.read_bases(portfolio)
     calibration = study.fit_models(portfolio, bases, calibration=True)
     full = study.fit_models(portfolio, bases, like=calibration)
-    trials = {name: study.try_unit(portfolio, base, calibration) for name, base in bases.items()}
+    trials = {name: judgement.try_unit(portfolio, base, calibration) for name, base in bases.items()}
     predictions = {name: study.predict_unit(portfolio, base, full) for name, base in bases.items()}
-    verdicts = {name: study.judge_unit(base, full, trials[name], predictions[name]) for name, base in bases.items()}
+    verdicts = {name: judgement.judge_unit(base, full, trials[name], predictions[name]) for name, base in bases.items()}
     written = saving.save_models(portfolio, bases, full, "full")
     written += saving.save_models(portfolio, bases, calibration, "calibration")
     written += saving.save_units(portfolio, bases, full, predictions, verdicts, trials)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cvmlib import inference
-from cvmlib.clv import criticism, purchase_model, saving, spend_model, study
+from cvmlib.clv import criticism, judgement, purchase_model, saving, spend_model, study
 from cvmlib.clv.calendar import plain_calendar
 from cvmlib.clv.counts import count_customers
 from cvmlib.clv.families.registry import BG_NBD, FAMILIES
@@ -83,7 +83,7 @@ def test_without_a_model_for_rhythm_the_verdict_is_withheld(company):
     models = study.fit_models(portfolio, bases)
     assert models.choice.title("grocery") == "BG/NBD" and models.choice.table.empty
     prediction = study.predict_unit(portfolio, bases["grocery"], models)
-    verdict = study.judge_unit(bases["grocery"], models, None, prediction)
+    verdict = judgement.judge_unit(bases["grocery"], models, None, prediction)
     assert verdict.level == "withheld"
     timing = next(check for check in verdict.checks if check.name == "timing of purchases")
     assert timing.outcome == "fail" and "far more regularly than the model assumes" in timing.sentence
@@ -112,7 +112,7 @@ def test_the_holdout_is_scored_against_the_log(company):
     assert table["customers"].sum() == len(known)
     assert table["customers"] @ table["actual"] == pytest.approx(actual)
     assert table["customers"] @ table["expected"] == pytest.approx(scores.mean)
-    compared = study.compare_trials(company.trials).set_index("unit")
+    compared = judgement.compare_trials(company.trials).set_index("unit")
     assert compared.loc["fashion", "actual"] == actual and list(compared.index) == ["fashion", "grocery"]
 
 
@@ -145,7 +145,7 @@ def test_tracking_by_the_hour_ends_with_the_last_day():
     )
     draws = purchase_model.Draws(BG_NBD, tuple(np.full(100, v) for v in (1.0, 10.0, 1.0, 4.0)))
     purchase = SimpleNamespace(draws=lambda name, count: draws.thin(count))
-    table = study.track_unit(base, study.Models(None, {"shop": purchase}, None, {"shop": plain_calendar()}))
+    table = judgement.track_unit(base, study.Models(None, {"shop": purchase}, None, {"shop": plain_calendar()}))
     assert list(table["date"]) == list(pd.to_datetime(["2025-07-01", "2025-07-08", "2025-07-15"]))
     assert list(table["actual"]) == [1, 1, 2]
 
@@ -216,7 +216,7 @@ def test_fewer_draws_than_a_report_takes(company):
     models = study.Models(company.full.choice, {"grocery": fewer}, spend, company.full.calendars)
     found = study.predict_unit(company.portfolio, company.bases["grocery"], models)
     assert len(found.value) == 80 and np.isfinite(found.value).all()
-    verdict = study.judge_unit(company.bases["grocery"], models, None, found)
+    verdict = judgement.judge_unit(company.bases["grocery"], models, None, found)
     assert "convergence of the spend model" not in {check.name for check in verdict.checks}
 
 

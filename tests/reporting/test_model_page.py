@@ -9,7 +9,7 @@ import pytest
 
 from cvmlib.clv import criticism
 from cvmlib.clv.families.registry import BG_NBD
-from cvmlib.clv.study import Trial
+from cvmlib.clv.judgement import Trial
 from cvmlib.clv.validation import Check, Holdout, Verdict
 from cvmlib.inference import Diagnostics
 from cvmlib.reporting import model_page
@@ -136,7 +136,7 @@ def test_trials_show_the_scores_of_the_holdout(monkeypatch):
     scores = Holdout(84, 144.0, 157.9, 105.0, 213.0, 1.65, 2.26, 0.43, 0.976, 0.9)
     frame = pd.DataFrame()
     seen = capture(monkeypatch)
-    model_page.show_trials({"a": Trial(scores, frame, frame), "b": None})
+    model_page.show_trials({"a": Trial(scores, *[frame] * 5), "b": None})
     table = seen.tables["holdout.csv"]
     assert table["Unit"].tolist() == ["a"] and table["Bias"].iloc[0] == pytest.approx(157.9 / 144 - 1)
     nobody = capture(monkeypatch)
@@ -147,7 +147,7 @@ def test_trials_show_the_scores_of_the_holdout(monkeypatch):
 def test_holdout_in_which_nobody_bought_has_no_bias(monkeypatch):
     scores = Holdout(84, 0.0, 3.0, 0.0, 6.0, 0.1, 0.2, np.nan, 0.976, 0.9)
     seen = capture(monkeypatch)
-    model_page.show_trials({"a": Trial(scores, pd.DataFrame(), pd.DataFrame())})
+    model_page.show_trials({"a": Trial(scores, *[pd.DataFrame()] * 5)})
     assert "nan" not in seen.text and seen.tables["holdout.csv"]["Bias"].isna().all()
 
 

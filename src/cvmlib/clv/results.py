@@ -33,6 +33,8 @@ class UnitValue:
         Purchase intensity by week (`cvmlib.clv.calendar.Calendar.table`); None when none was estimated.
     models : DataFrame or None
         The purchase models that were compared for the unit (`cvmlib.clv.choice.Choice`), best first.
+    again : DataFrame or None
+        Chance of buying again in the holdout against the share that did.
     """
 
     totals: dict
@@ -41,6 +43,7 @@ class UnitValue:
     by_frequency: pd.DataFrame | None
     calendar: pd.DataFrame | None = None
     models: pd.DataFrame | None = None
+    again: pd.DataFrame | None = None
 
     @property
     def withheld(self) -> bool:
@@ -68,6 +71,7 @@ def load_value(portfolio: Portfolio, unit: str) -> UnitValue:
         _read(folder / "by_frequency.parquet"),
         _read(folder / "calendar.parquet"),
         _read(folder / "models.parquet"),
+        _read(folder / "again.parquet"),
     )
 
 

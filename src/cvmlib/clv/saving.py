@@ -9,8 +9,9 @@ import pandas as pd
 
 from cvmlib import inference, provenance
 from cvmlib.clv import validation, value
+from cvmlib.clv.judgement import Trial
 from cvmlib.clv.prepare import UnitBase, write_table
-from cvmlib.clv.study import Models, Trial, days_ahead, value_newcomer
+from cvmlib.clv.study import Models, count_buyers, days_ahead, value_newcomer
 from cvmlib.portfolio import Portfolio
 
 
@@ -76,7 +77,7 @@ def save_unit(
     list of Path
         In the unit's folder: ``value.parquet`` (one row per customer), ``total_draws.parquet`` (simulated totals of the
         unit), ``totals.json``, ``calendar.parquet`` where one was estimated, ``models.parquet`` where models were
-        compared, and of a trial ``tracking.parquet`` and ``by_frequency.parquet``.
+        compared, and of a trial ``tracking.parquet``, ``by_frequency.parquet`` and ``again.parquet``.
     """
     folder, name = base.folder, base.unit.name
     calendar, choice = models.calendars[name], models.choice
@@ -91,6 +92,7 @@ def save_unit(
     tables = {
         "tracking": trial and trial.tracking,
         "by_frequency": trial and trial.by_frequency,
+        "again": trial and trial.again,
         "calendar": None if calendar.plain else calendar.table(portfolio.interval),
         "models": compared if compared is not None and len(compared) else None,
     }
@@ -117,6 +119,9 @@ def save_unit(
         "alive": float(prediction.rows["p_alive"] @ prediction.rows["customers"]),
         "value": prediction.total("value"),
         "purchases": prediction.total("purchases"),
+        "buyers": count_buyers(portfolio, base, models),
+        "alive_later": float(prediction.rows["p_alive_later"] @ prediction.rows["customers"]),
+        "residual": float(prediction.rows["residual"] @ prediction.rows["customers"]),
         "newcomer": vars(value_newcomer(portfolio, base, models)),
         "holdout": trial and trial.scores.as_dict(),
         "calibration_end": base.calibration_end and base.calibration_end.isoformat(),

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special, stats
+from scipy import stats
 
 Array = npt.NDArray[np.float64]
 LEVELS = (0.5, 0.8, 0.9)
@@ -70,10 +70,10 @@ def score_rows(
     Returns
     -------
     DataFrame
-        ``actual``, ``mean``, ``median``, ``below`` and ``upto`` (the ends of the PIT: ranks among the samples, so that a perfect
-        forecast is uniform between them however few the draws are), ``log_score``, ``crps``, ``again`` (probability
-        of a purchase), and for each of `LEVELS` ``low_50``, ``high_50``, ``promised_50`` … (the central interval and
-        the probability that the forecast gave it, which for counts exceeds the nominal one).
+        ``actual``, ``mean``, ``median``, ``below`` and ``upto`` (the ends of the PIT: ranks among the samples, so that
+        a perfect forecast is uniform between them however few the draws are), ``log_score``, ``crps``, ``again``
+        (probability of a purchase), and for each of `LEVELS` ``low_50``, ``high_50``, ``promised_50`` … (the central
+        interval and the probability that the forecast gave it, which for counts exceeds the nominal one).
     """
     y = np.asarray(actual, dtype=float)
     draws = len(samples)
@@ -108,17 +108,6 @@ def _smoothed_log_probability(y: Array, equal: Array, draws: int, mean: Array) -
     odds = np.maximum(mean, 1.0 / draws)
     log_geometric = y * (np.log(odds) - np.log1p(odds)) - np.log1p(odds)
     return np.log((equal + np.exp(log_geometric)) / (draws + 1.0))
-
-
-def mix_log_probability(log_probability: Array) -> Array:
-    """Log score of each row from exact probabilities: the log of their mean over posterior draws.
-
-    Parameters
-    ----------
-    log_probability : array, shape (draws, rows)
-        Log probability of the actual purchases of each row under each draw of the parameters.
-    """
-    return special.logsumexp(log_probability, axis=0) - np.log(len(log_probability))
 
 
 def fair_crps(samples: npt.NDArray, actual: Array) -> Array:
@@ -198,23 +187,6 @@ def tabulate_pit(rows: pd.DataFrame, customers: npt.ArrayLike, bins: int = 10) -
             "standard_error": np.sqrt(share * (1.0 - share) / n.sum()),
         }
     )
-
-
-def check_uniformity(
-    rows: pd.DataFrame, customers: npt.ArrayLike, rng: np.random.Generator, bins: int = 10
-) -> dict[str, float]:
-    """Test that randomised PIT values are uniform: chi-square over bins, customers taken as independent.
-
-    Returns
-    -------
-    dict
-        ``chi_square``, ``p_value``. A large base rejects any model; `Scores.pit_distance` says by how much it is off.
-    """
-    n = np.asarray(customers, dtype=np.int64)
-    low, width = (np.repeat(v.to_numpy(), n) for v in (rows["below"], rows["upto"] - rows["below"]))
-    drawn = np.minimum(((low + width * rng.random(len(low))) * bins).astype(int), bins - 1)
-    found = stats.chisquare(np.bincount(drawn, minlength=bins))
-    return {"chi_square": float(found.statistic), "p_value": float(found.pvalue)}
 
 
 def tabulate_coverage(rows: pd.DataFrame, customers: npt.ArrayLike) -> pd.DataFrame:

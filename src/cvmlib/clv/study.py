@@ -11,18 +11,19 @@ import numpy as np
 import pandas as pd
 
 from cvmlib import inference
-from cvmlib.clv import acquisition, independence, purchase_model, spend_model, timing, validation, value
+from cvmlib.clv import acquisition, purchase_model, spend_model, timing, value
 from cvmlib.clv.ahead import Ahead
 from cvmlib.clv.calendar import Calendar, estimate_calendars, plain_calendar, read_history
 from cvmlib.clv.choice import Choice, choose_families, join_choices
 from cvmlib.clv.counts import DAY, last_period
+from cvmlib.clv.expectation import probability_alive_later
+from cvmlib.clv.predictive import purchase_probabilities
 from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 
 #: Added to the portfolio's seed, so that each simulation has a stream of its own.
 _SEED_HOLDOUT, _SEED_FORECAST, _SEED_CALENDAR, _SEED_NEWCOMER = 1, 2, 3, 4
-_TRACKING_DRAWS = 40
 #: Draws for the scores of the holdout of the models that are compared.
 _SCORE_DRAWS = 200
 
@@ -172,20 +173,21 @@ def _estimate_calendars(
     calibration: bool,
 ) -> dict[str, Calendar]:
     histories = {
-        base.unit.name: read_history(base.purchases, rows[base.unit.name], _end(base, calibration)) for base in used
+        base.unit.name: read_history(base.purchases, rows[base.unit.name], last_seen(base, calibration))
+        for base in used
     }
     horizon = max(days_ahead(portfolio, base, calibration)[-1] for base in used)
     return estimate_calendars(histories, horizon, pools=pools, seed=portfolio.seed + _SEED_CALENDAR)
 
 
-def _end(base: UnitBase, calibration: bool) -> pd.Timestamp:
+def last_seen(base: UnitBase, calibration: bool) -> pd.Timestamp:
     """Start of the last period that the models have seen."""
     return pd.Timestamp(last_period(base.calibration_end, base.portfolio.time_unit)) if calibration else base.now
 
 
 def days_ahead(portfolio: Portfolio, base: UnitBase, calibration: bool) -> np.ndarray:
     """Days from the end of what the models have seen to the ends of the months ahead, 0 first."""
-    start = _end(base, calibration)
+    start = last_seen(base, calibration)
     end = base.now if calibration else start + pd.DateOffset(months=portfolio.horizon_months)
     months = [start + pd.DateOffset(months=m) for m in range(1, 12 * 20)]
     inner = [month for month in months if month < end - pd.Timedelta(days=10)]  # no window of a few days
@@ -208,7 +210,35 @@ def predict_unit(
         Ahead(models.calendars[name].ahead(days, len(purchase)), days),
         seed=portfolio.seed + (_SEED_HOLDOUT if calibration else _SEED_FORECAST),
     )
-    return replace(prediction, rows=prediction.rows.assign(recency=rows["recency"], T=rows["T"]))
+    kept = prediction.rows.assign(recency=rows["recency"], T=rows["T"])
+    return replace(
+        prediction, rows=kept if calibration else kept.assign(**_look_further(portfolio, base, models, rows))
+    )
+
+
+def _look_further(portfolio: Portfolio, base: UnitBase, models: Models, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """P(alive) at the horizon, and the expected discounted value beyond it, of a customer of each row."""
+    name, days = base.unit.name, days_ahead(portfolio, base, calibration=False)
+    clock, purchase = models.calendars[name], models.purchases[name].draws(name)
+    counts = clock.convert(rows)
+    whole = Ahead(clock.ahead(days, len(purchase)), days)
+    ends = Ahead(whole.edges[:, [0, -1]], days[[0, -1]])
+    spend = models.spend.draws(name, len(purchase))
+    return {
+        "p_alive_later": probability_alive_later(purchase, ends, counts)[:, -1],
+        "residual": value.residual(counts, purchase, spend, state_terms(portfolio, base), whole),
+    }
+
+
+def count_buyers(portfolio: Portfolio, base: UnitBase, models: Models, most: int = 5) -> list[float]:
+    """Expected number of customers who make 0, 1, …, `most` purchases in the horizon, and of those who make more."""
+    name, days = base.unit.name, days_ahead(portfolio, base, calibration=False)
+    clock, purchase = models.calendars[name], models.purchases[name].draws(name)
+    rows = clock.convert(base.count_rows())
+    ahead = Ahead(clock.ahead(days[[0, -1]], len(purchase)), days[[0, -1]])
+    chances = purchase_probabilities(purchase, ahead, rows, most, seed=portfolio.seed, samples=1000)
+    customers = rows["customers"].to_numpy(dtype=float) @ chances
+    return [*customers.tolist(), float(rows["customers"].sum() - customers.sum())]
 
 
 def state_terms(portfolio: Portfolio, base: UnitBase) -> value.Terms:
@@ -236,98 +266,6 @@ def value_newcomer(portfolio: Portfolio, base: UnitBase, models: Models) -> acqu
         Ahead(models.calendars[name].ahead(days, len(purchase)), days),
         seed=portfolio.seed + _SEED_NEWCOMER,
     )
-
-
-def check_spend(base: UnitBase, models: Models, prediction: value.Prediction) -> validation.Check:
-    """Check whether spend depends on how often a customer of the unit buys, and what that does to the values."""
-    rows, spend = prediction.rows, models.spend.draws(base.unit.name, 200)
-    counts = [rows[name].to_numpy(dtype=float) for name in ("frequency", "monetary_value", "customers")]
-    dependence = independence.estimate_slope(*counts)
-    change = None
-    if dependence.known and base.unit.name not in models.spend.constant:
-        shapes = (float(np.median(values)) for values in (spend.p, spend.q, spend.gamma))
-        change = independence.revalue(dependence, *counts[:2], rows["purchases"].to_numpy(), *shapes, counts[2])
-    outcome = "warn" if independence.judge(dependence, change) == "fails" else "pass"
-    return validation.Check("spend and frequency", outcome, independence.describe(dependence, change))
-
-
-@dataclass(frozen=True)
-class Trial:
-    """The calibration's forecast of one unit against its holdout: scores, by frequency, and over time."""
-
-    scores: validation.Holdout
-    by_frequency: pd.DataFrame
-    tracking: pd.DataFrame
-
-
-def try_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> Trial | None:
-    """Try the calibration's models on one unit's holdout; None where there is none."""
-    if models is None or base.calibration is None:
-        return None
-    prediction = predict_unit(portfolio, base, models, calibration=True)
-    return Trial(
-        validation.score_holdout(prediction),
-        validation.compare_by_frequency(prediction),
-        track_unit(base, models),
-    )
-
-
-def judge_unit(base: UnitBase, models: Models, trial: Trial | None, prediction: value.Prediction) -> validation.Verdict:
-    """Weigh the checks of one unit."""
-    repeat = int((base.customers.frequency > 0).sum().to_pandas())
-    spend = None if base.unit.name in models.spend.constant else models.spend.diagnostics
-    return validation.judge(
-        models.purchases[base.unit.name].diagnostics,
-        spend,
-        timing.estimate_regularity(base.gaps),
-        trial and trial.scores,
-        repeat,
-        check_spend(base, models, prediction),
-        stages=models.choice.stages[base.unit.name],
-    )
-
-
-def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
-    """Actual and expected cumulative repeat purchases by week, of the customers known at the end of the calibration.
-
-    Parameters
-    ----------
-    base : UnitBase
-        A unit with a calibration.
-    models : Models
-        Fitted to the calibration.
-
-    Returns
-    -------
-    DataFrame
-        ``date``, ``actual``, ``expected``, ``low``, ``high`` (90% interval of the expectation, in the
-        holdout also of the calendar).
-    """
-    starts = base.calibration.group_by("first").agg(customers=lambda t: t.count()).order_by("first").to_pandas()
-    known = base.purchases.semi_join(base.calibration, "customer_id")
-    log = known.group_by("period").agg(purchases=known.count()).order_by("period").to_pandas()
-    origin = starts["first"].min().normalize()
-    length = float((pd.Timestamp(base.end) - origin).days)
-    days = np.unique(np.r_[np.arange(0.0, length, 7.0), length])
-    first_days = (starts["first"] - origin).dt.days.to_numpy(dtype=float)
-    name = base.unit.name
-    calendar, draws = models.calendars[name], models.purchases[name].draws(name, _TRACKING_DRAWS)
-    ago = (_end(base, True) - origin).days
-    clock = calendar.clock(np.r_[first_days, days] - ago, _TRACKING_DRAWS)
-    expected = validation.track(starts, draws, *np.split(clock, [len(first_days)], axis=1))
-    bought = (log["period"] - origin).dt.days.to_numpy(dtype=float)
-    total = np.searchsorted(np.sort(bought), days, side="right")
-    cumulative = np.r_[0, log["purchases"].cumsum()][total]
-    newcomers = np.r_[0, starts["customers"].cumsum()][np.searchsorted(first_days, days, side="right")]
-    frame = expected.assign(date=origin + pd.to_timedelta(days, unit="D"), actual=cumulative - newcomers)
-    return frame.rename(columns={"mean": "expected"})[["date", "actual", "expected", "low", "high"]]
-
-
-def compare_trials(trials: Mapping[str, Trial | None]) -> pd.DataFrame:
-    """Tabulate the holdout scores of all units."""
-    rows = [{"unit": name, **trial.scores.as_dict()} for name, trial in trials.items() if trial is not None]
-    columns = ["unit", "customers", "actual", "mean", "low", "high", "bias", "mae", "rmse", "correlation", "coverage"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def compare_regularity(bases: Mapping[str, UnitBase]) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """One visual language: every figure of every notebook. Frames in; ``ax`` in, ``ax`` out."""
 
+from cvmlib.plots.attribution import method_shares
+from cvmlib.plots.calibration import pit, reliability
 from cvmlib.plots.comparisons import compared_bars, value_bars
 from cvmlib.plots.courses import intensity, survival, tracking
 from cvmlib.plots.customers import bridge, cohort_curves, cohort_triangle, grid_shares, stacked_months
@@ -19,7 +21,10 @@ __all__ = [
     "intensity",
     "interval_bars",
     "lorenz",
+    "method_shares",
     "new_axes",
+    "pit",
+    "reliability",
     "stacked_months",
     "styled",
     "survival",

@@ -33,8 +33,9 @@ _FORMATS |= dict.fromkeys(
 _NOTE = (
     "Log predictive density of customers left out (PSIS-LOO), in natural logarithms, summed over the customers; "
     "uncertain are those for whom it rests on few draws. The other figures compare each model's forecast of the "
-    "holdout with what happened: MAE of the median and RMSE of the mean forecast, in purchases per customer, log score (higher is "
-    "better), CRPS (lower is better), and the largest distance of the cumulative PIT from a uniform one (0 is perfect)."
+    "holdout with what happened: MAE of the median and RMSE of the mean forecast, in purchases per customer, log score "
+    "(higher is better), CRPS (lower is better), and the largest distance of the cumulative PIT from a uniform one (0 "
+    "is perfect)."
 )
 
 

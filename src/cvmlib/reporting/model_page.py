@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from cvmlib import plots
-from cvmlib.clv import criticism, study
+from cvmlib.clv import criticism, judgement, study
+from cvmlib.clv.judgement import Trial
 from cvmlib.clv.prepare import UnitBase
-from cvmlib.clv.study import Models, Trial
+from cvmlib.clv.study import Models
 from cvmlib.clv.validation import Verdict
 from cvmlib.clv.value import Prediction
 from cvmlib.portfolio import Portfolio
@@ -142,7 +143,7 @@ def show_all_frequencies(bases: Mapping[str, UnitBase], models: Models, seed: in
 
 def show_trials(trials: Mapping[str, Trial | None]) -> None:
     """Show the scores of the holdout of all units."""
-    table = study.compare_trials(trials)
+    table = judgement.compare_trials(trials)
     if table.empty:
         show.note("No unit has a history long enough to hold out a part of it.")
         return
@@ -162,7 +163,10 @@ def show_trials(trials: Mapping[str, Trial | None]) -> None:
     formats = dict.fromkeys(["Actual purchases", "Forecast", "from", "to"], "number:0")
     formats |= {"Bias": "percent:1", "Coverage of customers": "percent:1"}
     formats |= dict.fromkeys(["MAE", "RMSE", "Correlation"], "number:3")
-    note = "MAE of the median and RMSE of the mean forecast, in purchases per customer. Coverage counts customers whose outcome lay in their interval."
+    note = (
+        "MAE of the median and RMSE of the mean forecast, in purchases per customer. Coverage counts customers whose "
+        "outcome lay in their interval."
+    )
     show.table(table.rename(columns=names), "Forecast of the holdout against the outcome", "holdout", formats, note)
 
 
