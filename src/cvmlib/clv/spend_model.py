@@ -18,6 +18,7 @@ import xarray as xr
 
 from cvmlib import inference
 from cvmlib.clv import gamma_gamma_kernel
+from cvmlib.clv.count_checks import check_rows
 from cvmlib.clv.pooling import Prior, pool_coordinates, pooled
 from cvmlib.errors import UnfitModelError
 
@@ -106,6 +107,7 @@ def fit(counts: pd.DataFrame, sampling: inference.Sampling, pools: Mapping[str, 
     pools : mapping of str to str, optional
         Pool of each unit; one pool for all by default.
     """
+    check_rows(counts, spend=True)
     kept = counts[(counts["frequency"] > 0) & (counts["monetary_value"] > 0)]
     constant = _find_constant(kept)
     units = sorted({str(u) for u in counts["unit"]})
