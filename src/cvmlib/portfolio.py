@@ -110,6 +110,19 @@ class TableSource(_Record):
     channels: dict[str, Text] = {}
 
 
+class MediaSettings(_Record):
+    """What is known about a unit's media: ``[units.NAME.media_mix]``.
+
+    Parameters
+    ----------
+    follows_demand : list of str, optional
+        Channels whose spend follows demand (search for the brand, retargeting), whatever their name; without it, those
+        whose name or course says so.
+    """
+
+    follows_demand: Annotated[list[Text] | None, BeforeValidator(_as_list)] = None
+
+
 class JourneySettings(_Record):
     """How a unit's touchpoints become journeys: ``[units.NAME.journeys]``.
 
@@ -197,6 +210,8 @@ class BusinessUnit(_Record):
         Columns of `customers` by which purchase rates and dropout may differ, in a noncontractual unit.
     journeys : JourneySettings
         How its touchpoints become journeys.
+    media_mix : MediaSettings
+        What is known about its media.
     """
 
     name: str
@@ -211,6 +226,7 @@ class BusinessUnit(_Record):
     pool: str = ""
     covariates: Annotated[list[Text], BeforeValidator(_as_list)] = []
     journeys: JourneySettings = JourneySettings()
+    media_mix: MediaSettings = MediaSettings()
 
 
 class Sampling(_Record):

@@ -25,6 +25,7 @@ label = "Fashion"
 setting = "noncontractual"
 margin = 0.45
 pool = "fashion"
+covariates = ["acquisition_channel"]
 costs = { per_transaction = 4.0 }
 [units.fashion.tables.transactions]
 path = "fashion.parquet"

@@ -32,10 +32,16 @@ def simulate_lives(customers: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return value, (1 - np.exp(-delta * until)) / delta / 365.25
 
 
+def newcomers(draws):
+    """One group of new customers, of these draws of purchase and spend."""
+    purchase, spend = draws
+    return [(1.0, purchase)], spend
+
+
 def test_a_new_customer_against_simulated_lives():
     gross, years = simulate_lives(100_000, seed=1)
     truth = gross - TERMS.per_customer_year * years
-    found = value_of_new(*known(), TERMS, year_ahead(), seed=2)
+    found = value_of_new(*newcomers(known()), TERMS, year_ahead(), seed=2)
     error = truth.std() / np.sqrt(len(truth))
     assert found.value == pytest.approx(truth.mean(), abs=4 * error)
     assert found.expected_low == pytest.approx(found.value) == found.expected_high
@@ -51,7 +57,7 @@ def test_a_new_customer_against_simulated_lives():
 
 
 def test_money_of_a_new_customer_by_hand():
-    found = value_of_new(*loyal(500), Terms(0.25, 0.4, 0.1, 1.5, 100.0), year_ahead(500, 365.25), seed=1)
+    found = value_of_new(*newcomers(loyal(500)), Terms(0.25, 0.4, 0.1, 1.5, 100.0), year_ahead(500, 365.25), seed=1)
     factor = (1 - 1 / 1.25) / np.log(1.25)
     assert found.value == pytest.approx(2.1 + factor * (365.25 * 2.1 - 100.0), rel=1e-5)
     assert found.first == pytest.approx(2.1) and found.purchases == pytest.approx(365.25, rel=1e-5)
@@ -61,7 +67,7 @@ def test_money_of_a_new_customer_by_hand():
 
 def test_the_expectation_is_as_uncertain_as_the_parameters():
     purchase, spend = unsure(400, sd=0.2)
-    found = value_of_new(purchase, spend, TERMS, year_ahead(), seed=2)
+    found = value_of_new([(1.0, purchase)], spend, TERMS, year_ahead(), seed=2)
     by_draw = []
     for i in range(400):
         at = [value[i] for value in purchase.values]
@@ -74,17 +80,19 @@ def test_the_expectation_is_as_uncertain_as_the_parameters():
     assert (found.expected_low, found.expected_high) == pytest.approx(
         tuple(np.quantile(by_draw, [0.05, 0.95])), rel=1e-3
     )
-    uncertain = value_of_new(purchase, spend, Terms(0.25, 0.4, 0.1, returned_share_sd=0.1), year_ahead(), seed=2)
-    certain = value_of_new(purchase, spend, Terms(0.25, 0.4, 0.1), year_ahead(), seed=2)
+    uncertain = value_of_new(
+        [(1.0, purchase)], spend, Terms(0.25, 0.4, 0.1, returned_share_sd=0.1), year_ahead(), seed=2
+    )
+    certain = value_of_new([(1.0, purchase)], spend, Terms(0.25, 0.4, 0.1), year_ahead(), seed=2)
     assert uncertain.expected_high - uncertain.expected_low > certain.expected_high - certain.expected_low
     assert uncertain.value == certain.value
 
 
 def test_a_good_year_is_worth_more():
     days = np.linspace(0.0, YEAR, 13)
-    usual = value_of_new(*known(), TERMS, year_ahead(), seed=2)
-    good = value_of_new(*known(), TERMS, Ahead(np.tile(1.3 * days, (400, 1)), days), seed=2)
+    usual = value_of_new(*newcomers(known()), TERMS, year_ahead(), seed=2)
+    good = value_of_new(*newcomers(known()), TERMS, Ahead(np.tile(1.3 * days, (400, 1)), days), seed=2)
     assert good.value > usual.value and good.first == usual.first
-    assert value_of_new(*known(), TERMS, year_ahead(), seed=2) == usual
+    assert value_of_new(*newcomers(known()), TERMS, year_ahead(), seed=2) == usual
     with pytest.raises(ValueError, match="equally many"):
-        value_of_new(*known(30), TERMS, year_ahead(), seed=2)
+        value_of_new(*newcomers(known(30)), TERMS, year_ahead(), seed=2)

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from cvmlib.clv import counts
+from cvmlib.clv.calendar import plain_calendar
 from cvmlib.clv.prepare import load_unit, prepare_unit, unit_folder
 from cvmlib.clv.study import read_bases
-from cvmlib.errors import DataError, UnfitModelError
+from cvmlib.errors import ConfigError, DataError, UnfitModelError
 from cvmlib.portfolio import read_portfolio
 from cvmlib.tables.checks import CheckReport
 from tests.tables.builders import make_portfolio, write_csv
@@ -54,7 +55,7 @@ def with_holdout(folder, months: int = 6):
 def test_counts_of_a_small_shop(tmp_path):
     portfolio, written = prepare(tmp_path)
     folder = unit_folder(portfolio, "shop")
-    names = {"checks.json", "purchases.parquet", "customers.parquet", "gaps.parquet", "base.json"}
+    names = {"checks.json", "purchases.parquet", "customers.parquet", "gaps.parquet", "pairs.parquet", "base.json"}
     assert {path.name for path in written} == names == {path.name for path in folder.iterdir()}
     base = load_unit(portfolio, "shop")
     found = base.customers.to_pandas().set_index("customer_id")
@@ -72,7 +73,8 @@ def test_rows_for_the_models(tmp_path):
     prepare(tmp_path, [*ROWS, "E,2026-02-01 12:00,50"])
     base = load_unit(make_portfolio(tmp_path), "shop")
     rows = base.count_rows()
-    assert list(rows) == ["unit", "frequency", "recency", "T", "customers"] and (rows["unit"] == "shop").all()
+    assert list(rows) == ["unit", "pattern", "frequency", "recency", "T", "customers"]
+    assert (rows["unit"] == "shop").all() and (rows["pattern"] == "").all()
     assert rows["customers"].tolist() == [2, 1, 1]  # B and E are alike
     spend = base.count_rows(spend=True)
     assert spend["monetary_value"].tolist() == [0.0, 20.0, 7.5] and spend["customers"].tolist() == [2, 1, 1]
@@ -87,6 +89,42 @@ def test_covariates_are_joined(tmp_path):
     assert pd.isna(found.loc["B", "store"]) and not any("known" in name for name in found)
 
 
+def test_customers_are_told_apart_by_the_covariates_that_the_unit_names(tmp_path):
+    write_csv(tmp_path, PEOPLE, "customer_id,acquired_on,store", "people.csv")
+    write_csv(tmp_path, ROWS)
+    make_portfolio(tmp_path, more=CUSTOMERS)
+    config = tmp_path / "shop.toml"
+    config.write_text(config.read_text().replace("[units.shop]\n", '[units.shop]\ncovariates = ["store"]\n', 1))
+    prepare_unit(read_portfolio(config), "shop")
+    base = load_unit(read_portfolio(config), "shop")
+    assert base.covariates.columns == ("store",) and set(base.count_rows()["pattern"]) == {"web", "shop", "(not known)"}
+
+
+def test_covariates_without_their_table(tmp_path):
+    write_csv(tmp_path, ROWS)
+    make_portfolio(tmp_path)
+    config = tmp_path / "shop.toml"
+    config.write_text(config.read_text().replace("[units.shop]\n", '[units.shop]\ncovariates = ["store"]\n', 1))
+    with pytest.raises((DataError, ConfigError), match="customers"):
+        prepare_unit(read_portfolio(config), "shop")
+
+
+def test_gap_pairs_are_those_of_consecutive_purchases(tmp_path):
+    write_csv(tmp_path, long_log())
+    make_portfolio(tmp_path)
+    portfolio = with_holdout(tmp_path)
+    prepare_unit(portfolio, "shop")
+    base = load_unit(portfolio, "shop")
+    log = base.purchases.to_pandas().sort_values(["customer_id", "period"])
+    for calibration, until in ((False, base.end), (True, base.calibration_end)):
+        own = log[log["period"] <= pd.Timestamp(until)]
+        gaps = own.groupby("customer_id")["period"].diff().dt.days.dropna()
+        pairs = base.gap_pairs(calibration=calibration)
+        assert pairs["gaps"].sum() == len(gaps)
+        total = plain_calendar().sum_log_gaps(pairs)
+        assert total == pytest.approx(np.log(gaps).sum())
+
+
 def test_the_calibration_holds_what_was_known_then(tmp_path):
     write_csv(tmp_path, long_log())
     make_portfolio(tmp_path)
@@ -97,10 +135,12 @@ def test_the_calibration_holds_what_was_known_then(tmp_path):
     assert base.calibration_end == date(2025, 12, 31)
     found = base.calibration.to_pandas()
     expected = counts.count_customers(base.purchases, date(2025, 12, 31), holdout_end=date(2026, 6, 30)).to_pandas()
-    pd.testing.assert_frame_equal(found, expected.sort_values("customer_id", ignore_index=True), check_dtype=False)
+    expected = expected.sort_values("customer_id", ignore_index=True).assign(pattern="")
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
     assert found["holdout_frequency"].sum() > 20 and (found["holdout_T"] == 181).all()
-    rows = base.count_rows(calibration=True, spend=True)
-    assert list(rows) == ["unit", "frequency", "recency", "T", "monetary_value", "holdout_frequency", "customers"]
+    rows = base.count_rows(calibration=True, spend=True, holdout=True)
+    columns = ["frequency", "recency", "T", "monetary_value", "holdout_frequency"]
+    assert list(rows) == ["unit", "pattern", *columns, "customers"]
     assert rows["customers"] @ rows["holdout_frequency"] == found["holdout_frequency"].sum()
 
 

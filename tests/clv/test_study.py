@@ -140,11 +140,13 @@ def test_tracking_by_the_hour_ends_with_the_last_day():
         portfolio=SimpleNamespace(time_unit="hour"),
         calibration_end=date(2025, 7, 10),
         purchases=purchases,
-        calibration=count_customers(purchases, date(2025, 7, 10), time_unit="hour", holdout_end=date(2025, 7, 15)),
+        calibration=count_customers(
+            purchases, date(2025, 7, 10), time_unit="hour", holdout_end=date(2025, 7, 15)
+        ).mutate(pattern=ibis.literal("")),
         end=date(2025, 7, 15),
     )
     draws = purchase_model.Draws(BG_NBD, tuple(np.full(100, v) for v in (1.0, 10.0, 1.0, 4.0)))
-    purchase = SimpleNamespace(draws=lambda name, count: draws.thin(count))
+    purchase = SimpleNamespace(draws_by_pattern=lambda name, count: {"": draws.thin(count)})
     table = judgement.track_unit(base, study.Models(None, {"shop": purchase}, None, {"shop": plain_calendar()}))
     assert list(table["date"]) == list(pd.to_datetime(["2025-07-01", "2025-07-08", "2025-07-15"]))
     assert list(table["actual"]) == [1, 1, 2]

@@ -187,11 +187,11 @@ def test_tracking_sums_the_cohorts():
     rng = np.random.default_rng(1)
     names = {"r": 0.8, "alpha": 30.0, "a": 0.9, "b": 4.0}
     draws = Draws(BG_NBD, tuple(v * rng.lognormal(0, 0.1, 50) for v in names.values()))
-    cohorts = pd.DataFrame({"customers": [5, 100, 20, 60]})
+    cohorts = pd.DataFrame({"customers": [5, 100, 20, 60], "pattern": ["", "b", "", "b"]})
     pace = rng.lognormal(0, 0.2, 50)  # of operational time, which differs between draws
     starts = np.outer(pace, [0.0, 10.0, 45.0, 300.0])
     times = np.outer(pace, [0.0, 5.0, 30.0, 120.0, 299.0, 700.0])
-    found = track(cohorts, draws, starts, times)
+    found = track(cohorts, {"": draws, "b": draws}, starts, times)
     paths = []
     for i, (r, alpha, a, b) in enumerate(zip(*draws.values, strict=True)):
         ages = np.clip(times[i] - starts[i][:, None], 0, None)

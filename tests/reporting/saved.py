@@ -74,8 +74,10 @@ def make_totals(level: str = "sound", customers: pd.DataFrame | None = None, **c
         "buyers": [0.4 * len(customers), 0.3 * len(customers), 0.2 * len(customers), 0.1 * len(customers)],
         "alive_later": 0.8 * float(customers["p_alive"].sum()),
         "residual": 1234.5,
-        "newcomer": {"value": 41.2, "first": 20.1, "purchases": 1.3, "expected_low": 38.4, "expected_high": 44.9,
-                     "low": 6.3, "high": 131.0},
+        "newcomers": [
+            {"covariate": "", "level": "", "value": 41.2, "first": 20.1, "purchases": 1.3, "expected_low": 38.4,
+             "expected_high": 44.9, "low": 6.3, "high": 131.0},
+        ],
         "model": {"family": "bg_nbd", "title": "BG/NBD", "stages": 1, "reason": "BG/NBD predicts best."},
         "returned_share": 0.083,
         "pace": {"mean": 1.004, "low": 0.93, "high": 1.09},

@@ -14,7 +14,7 @@ def test_a_newcomer_in_words():
     assert "up to 38.4 EUR is safe, above 44.9 EUR money is lost" in text
     assert "anything from 6.30 EUR to 131 EUR (90% do)" in text
     poor = make_totals(
-        newcomer={"value": -3.0, "first": -1, "expected_low": -4.0, "expected_high": -2.0, "low": -9, "high": 3}
+        newcomers=[{"value": -3.0, "first": -1, "expected_low": -4.0, "expected_high": -2.0, "low": -9, "high": 3}]
     )
     assert "winning customers does not pay" in acquisition_page.describe_newcomer(poor)
 

@@ -1,5 +1,6 @@
 """What a customer is worth who is acquired today: the most that his acquisition may cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,13 @@ class NewCustomer:
 
 
 def value_of_new(
-    purchase: PurchaseDraws, spend: SpendDraws, terms: Terms, ahead: Ahead, *, seed: int, samples: int = _SAMPLES
+    purchases: Sequence[tuple[float, PurchaseDraws]],
+    spend: SpendDraws,
+    terms: Terms,
+    ahead: Ahead,
+    *,
+    seed: int,
+    samples: int = _SAMPLES,
 ) -> NewCustomer:
     """Value a customer who makes his first purchase at the end of observation.
 
@@ -54,7 +61,9 @@ def value_of_new(
 
     Parameters
     ----------
-    purchase, spend : Draws
+    purchases : sequence of (float, Draws)
+        Groups of new customers: how many of each there are (in any unit), and the group's posterior draws.
+    spend : Draws
         Posterior draws of the unit.
     terms : Terms
         Discounting, margin, returns and costs.
@@ -72,26 +81,40 @@ def value_of_new(
     Raises
     ------
     ValueError
-        `purchase`, `spend` and `ahead` have not equally many draws.
+        `purchases`, `spend` and `ahead` have not equally many draws.
     """
-    outlook = Outlook(purchase, spend, ahead)
+    shares = np.array([share for share, _ in purchases]) / sum(share for share, _ in purchases)
+    of_returns, *of_groups = np.random.default_rng(seed).spawn(1 + len(purchases))
+    kept = terms.draw_kept(len(ahead), of_returns)
+    per_purchase = gamma_gamma.linear_spend(0.0, spend.p, spend.q, spend.gamma)[0]
+    parts = [
+        _value_group(Outlook(purchase, spend, ahead), terms, kept, per_purchase, max(int(share * samples), 400), rng)
+        for share, (_, purchase), rng in zip(shares, purchases, of_groups, strict=True)
+    ]
+    single = np.concatenate([one.ravel() for *_, one in parts])
+    each = [np.full(one.size, share / one.size) for share, (*_, one) in zip(shares, parts, strict=True)]
+    value, bought = (float(shares @ [part[i] for part in parts]) for i in range(2))
+    expected = shares @ np.array([part[2] for part in parts])
+    return NewCustomer(
+        value,
+        float(np.mean(per_purchase) * terms.kept - terms.per_transaction),
+        bought,
+        *np.quantile(expected, terms.tails).tolist(),
+        *np.quantile(single, terms.tails, weights=np.concatenate(each), method="inverted_cdf").tolist(),
+    )
+
+
+def _value_group(
+    outlook: Outlook, terms: Terms, kept: Array, per_purchase: Array, samples: int, rng: np.random.Generator
+) -> tuple[float, float, Array, Array]:
+    """Value, repeat purchases, expected value in each draw, and simulated values, of new customers of one group."""
     new = (np.zeros(1),) * 3
     _, bought, discounted, years = (v[:, 0] for v in expect_by_draw(new, outlook, terms.discount_per_day))
-    of_returns, of_customers = np.random.default_rng(seed).spawn(2)
-    kept = terms.draw_kept(len(outlook), of_returns)
-    per_purchase = gamma_gamma.linear_spend(0.0, spend.p, spend.q, spend.gamma)[0]
     service = terms.per_customer_year * years
     expected = (1 + discounted) * (per_purchase * kept - terms.per_transaction) - service
-    first = float(np.mean(per_purchase) * terms.kept - terms.per_transaction)
     value = np.mean((1 + discounted) * (per_purchase * terms.kept - terms.per_transaction) - service)
-    one = _simulate_one(outlook, kept, discounted / np.maximum(bought, 1e-300), terms, samples, of_customers)
-    return NewCustomer(
-        float(value),
-        first,
-        float(np.mean(bought)),
-        *np.quantile(expected, terms.tails).tolist(),
-        *np.quantile(one - service[:, None], terms.tails).tolist(),
-    )
+    one = _simulate_one(outlook, kept, discounted / np.maximum(bought, 1e-300), terms, samples, rng)
+    return float(value), float(np.mean(bought)), expected, one - service[:, None]
 
 
 def _simulate_one(

@@ -102,19 +102,21 @@ def check_frequencies(base: UnitBase, models: Models, seed: int) -> pd.DataFrame
     rows = base.count_rows()
     weights = rows["customers"].to_numpy()
     actual = classify_frequency(rows["frequency"])
-    draws = models.purchases[base.unit.name].draws(base.unit.name, _SIMULATIONS)
+    of_pattern = models.purchases[base.unit.name].draws_by_pattern(base.unit.name, _SIMULATIONS)
     rng = np.random.default_rng(seed)
     age = models.calendars[base.unit.name].elapsed(rows["T"].to_numpy(dtype=float))
-    ages = np.repeat(age, weights)
-    simulated = np.array(
-        [
-            np.bincount(
-                classify_frequency(draws.family.simulate_customers(ages, *draw, rng)[0]),
-                minlength=len(class_names()),
-            )
-            for draw in zip(*draws.values, strict=True)
-        ]
-    )
+    simulated = 0.0
+    for pattern, places in rows.groupby("pattern").indices.items():
+        ages, draws = np.repeat(age[places], weights[places]), of_pattern[pattern]
+        simulated = simulated + np.array(
+            [
+                np.bincount(
+                    classify_frequency(draws.family.simulate_customers(ages, *draw, rng)[0]),
+                    minlength=len(class_names()),
+                )
+                for draw in zip(*draws.values, strict=True)
+            ]
+        )
     low, high = np.quantile(simulated, [0.05, 0.95], axis=0)
     table = pd.DataFrame(
         {

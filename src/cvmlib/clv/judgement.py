@@ -52,9 +52,12 @@ def try_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> Tri
     clock = models.calendars[name]
     rows = clock.convert(base.count_rows(calibration=True, holdout=True))
     horizon = clock.ahead(days_ahead(portfolio, base, True)[-1:], _SCORE_DRAWS)[:, 0]
-    draws = models.purchases[name].draws(name, _SCORE_DRAWS)
-    scored = comparison.score_forecast(rows, draws, horizon[: len(draws)], np.random.default_rng(portfolio.seed))
-    weights = rows["customers"]
+    draws, rng = models.purchases[name].draws_by_pattern(name, _SCORE_DRAWS), np.random.default_rng(portfolio.seed)
+    groups = [(draws[pattern], mine) for pattern, mine in rows.groupby("pattern")]
+    scored = pd.concat(
+        [comparison.score_forecast(mine, of, horizon[: len(of)], rng) for of, mine in groups], ignore_index=True
+    )
+    weights = pd.concat([mine["customers"] for _, mine in groups], ignore_index=True)
     return Trial(
         validation.score_holdout(prediction),
         validation.compare_by_frequency(prediction),
@@ -109,7 +112,8 @@ def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
         ``date``, ``actual``, ``expected``, ``low``, ``high`` (90% interval of the expectation, in the
         holdout also of the calendar).
     """
-    starts = base.calibration.group_by("first").agg(customers=lambda t: t.count()).order_by("first").to_pandas()
+    starts = base.calibration.group_by("first", "pattern").agg(customers=lambda t: t.count())
+    starts = starts.order_by("first", "pattern").to_pandas()
     known = base.purchases.semi_join(base.calibration, "customer_id")
     log = known.group_by("period").agg(purchases=known.count()).order_by("period").to_pandas()
     origin = starts["first"].min().normalize()
@@ -117,7 +121,7 @@ def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
     days = np.unique(np.r_[np.arange(0.0, length, 7.0), length])
     first_days = (starts["first"] - origin).dt.days.to_numpy(dtype=float)
     name = base.unit.name
-    calendar, draws = models.calendars[name], models.purchases[name].draws(name, _TRACKING_DRAWS)
+    calendar, draws = models.calendars[name], models.purchases[name].draws_by_pattern(name, _TRACKING_DRAWS)
     ago = (last_seen(base, True) - origin).days
     clock = calendar.clock(np.r_[first_days, days] - ago, _TRACKING_DRAWS)
     expected = validation.track(starts, draws, *np.split(clock, [len(first_days)], axis=1))

@@ -14,6 +14,8 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cvmlib.clv import counts, timing
+from cvmlib.clv.covariates import Covariates, assign_patterns, find_covariates
+from cvmlib.errors import DataError
 from cvmlib.portfolio import BusinessUnit, Portfolio
 from cvmlib.tables.checks import check_unit
 from cvmlib.tables.cleaning import clean_keyed, clean_transactions
@@ -41,6 +43,8 @@ class UnitBase:
         Last day of the observation and of the calibration (None without a holdout).
     returns : Returns
         Share of the money that is returned later.
+    covariates : Covariates
+        What tells the customers apart beside their counts; `customers` and `calibration` have it as ``pattern``.
     """
 
     portfolio: Portfolio
@@ -53,6 +57,7 @@ class UnitBase:
     end: date
     calibration_end: date | None
     returns: counts.Returns
+    covariates: Covariates = Covariates()
 
     @property
     def returned_share(self) -> float:
@@ -91,7 +96,7 @@ class UnitBase:
         """
         table = self.calibration if calibration else self.customers
         columns = ["frequency", "recency", "T", *["monetary_value"] * spend, *["holdout_frequency"] * holdout]
-        rows = counts.count_rows(table, columns=columns).to_pandas()
+        rows = counts.count_rows(table, by=["pattern"], columns=columns).to_pandas()
         rows.insert(0, "unit", self.unit.name)
         return rows
 
@@ -134,16 +139,25 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     local = ibis.duckdb.connect()
     log = local.read_parquet(purchases)
     customers = counts.count_customers(log, end, time_unit=time_unit)
+    known, found = None, Covariates()
     if "customers" in portfolio.units[unit].tables and "customers" not in report.blocked:
-        known = folder / "covariates.parquet"
-        write_table(clean_keyed(mapped_table(portfolio, unit, "customers"), "customers"), known)
-        customers = customers.left_join(local.read_parquet(known), "customer_id", rname="{name}_known")
-        customers = customers.drop("customer_id_known")
-        written.append(known)
+        path = folder / "covariates.parquet"
+        write_table(clean_keyed(mapped_table(portfolio, unit, "customers"), "customers"), path)
+        known = local.read_parquet(path)
+        found = find_covariates(customers, known, portfolio.units[unit].covariates, unit)
+        customers = customers.left_join(known, "customer_id", rname="{name}_known").drop("customer_id_known")
+        written.append(path)
+    elif portfolio.units[unit].covariates:
+        raise DataError(
+            f"units.{unit}.covariates names columns of the table customers, which the unit does not have or cannot "
+            f"use. Supply it as units.{unit}.tables.customers, or take the covariates out."
+        )
+    customers = assign_patterns(customers, known, found)
     write_table(customers.order_by("customer_id"), folder / "customers.parquet")
     split = calibration_end(portfolio, end, log)
     if split is not None:
         calibration = counts.count_customers(log, split, time_unit=time_unit, holdout_end=end)
+        calibration = assign_patterns(calibration, known, found)
         write_table(calibration.order_by("customer_id"), folder / "calibration.parquet")
         written.append(folder / "calibration.parquet")
     else:
@@ -154,6 +168,7 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
         "end": end.isoformat(),
         "calibration_end": split and split.isoformat(),
         "returns": asdict(counts.count_returns(transactions, time_unit)),
+        "covariates": found.as_dict(),
     }
     written += [purchases, folder / "customers.parquet", folder / "gaps.parquet", folder / "pairs.parquet"]
     return [*written, _write_text(folder / "base.json", json.dumps(facts, indent=1))]
@@ -176,6 +191,7 @@ def load_unit(portfolio: Portfolio, unit: str) -> UnitBase:
         end=date.fromisoformat(facts["end"]),
         calibration_end=date.fromisoformat(split) if split else None,
         returns=counts.Returns(**facts["returns"]),
+        covariates=Covariates.from_dict(facts["covariates"]),
     )
 
 

@@ -3,9 +3,12 @@
 Each unit has the interpretable parameters of a family (`families.family`), which are nearly orthogonal in the
 posterior, unlike the published ones; on their link scales they are partially pooled (`cvmlib.clv.pooling`). Time is
 divided by the mean age of the customers before a prior sees it, so that a forecast does not depend on the unit of time.
+
+With covariates, the customers of a unit with one pattern of levels are a group: its rate and its dropout are the unit's
+times the effects of its levels (`cvmlib.clv.effects`), while shape and concentration stay the unit's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,9 +17,13 @@ import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
+from scipy import special
 
 from cvmlib import inference
-from cvmlib.clv.families.family import Family
+from cvmlib.clv.count_checks import check_rows
+from cvmlib.clv.covariates import read_pattern
+from cvmlib.clv.effects import Design, add_effects, count_levels, label_level, lay_out_effects, split_label
+from cvmlib.clv.families.family import Family, Parameter
 from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.clv.pooling import pool_coordinates, pooled
 from cvmlib.errors import UnfitModelError
@@ -67,6 +74,10 @@ class PurchaseFit:
         The gate.
     constants : dict of str to int
         The family's constant of each unit, where it has one.
+    covariates : dict of str to tuple of str
+        Covariates of each unit that has any, in the order of the levels of its patterns.
+    patterns : dict of str to tuple of str
+        Patterns of the customers of each unit; the empty one where it has no covariates.
     """
 
     family: Family
@@ -75,9 +86,14 @@ class PurchaseFit:
     time_scale: float
     diagnostics: inference.Diagnostics
     constants: Mapping[str, int] = field(default_factory=dict)
+    covariates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def draws(self, unit: str, count: int = 1000) -> Draws:
-        """Take evenly spaced posterior draws for `unit`, in natural units.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "patterns", {unit: tuple(self.patterns.get(unit, ("",))) for unit in self.units})
+
+    def draws(self, unit: str, count: int = 1000, pattern: str = "") -> Draws:
+        """Take evenly spaced posterior draws for `unit`, or for its customers of one `pattern`, in natural units.
 
         Parameters
         ----------
@@ -85,12 +101,49 @@ class PurchaseFit:
             A unit of the fit.
         count : int
             How many draws.
+        pattern : str
+            Levels of the unit's covariates; any combination of levels that the fit has seen.
+
+        Raises
+        ------
+        ValueError
+            The pattern does not have one level, seen by the fit, of each covariate of the unit.
         """
         posterior = self.trace["posterior"].to_dataset().sel(unit=unit)
-        values = [inference.thin(posterior[name], count) for name in self.family.names]
+        labels = self._labels(unit, pattern)
+        values = []
+        for parameter in self.family.parameters:
+            value = inference.thin(posterior[parameter.name], count)
+            if labels and parameter.effect:
+                effects = posterior["effect"].sel(affected=parameter.name, level=labels).sum("level")
+                value = _shift(parameter, value, inference.thin(effects, count))
+            values.append(value)
         if self.family.constant:
             values.append(np.full(len(values[0]), self.constants[unit]))
         return Draws(self.family, tuple(self.family.published(*values)))
+
+    def draws_by_pattern(self, unit: str, count: int = 1000) -> dict[str, Draws]:
+        """Take the same posterior draws for each pattern of `unit`; of one without covariates, for the empty one."""
+        return {pattern: self.draws(unit, count, pattern) for pattern in self.patterns[unit]}
+
+    def _labels(self, unit: str, pattern: str) -> list[str]:
+        columns, levels = self.covariates.get(unit, ()), read_pattern(pattern)
+        seen = {tuple(one) for other in self.patterns[unit] for one in zip(columns, read_pattern(other), strict=True)}
+        pairs = list(zip(columns, levels, strict=False))
+        if len(columns) != len(levels) or not seen.issuperset(pairs):
+            known = ", ".join(self.patterns[unit][:5]) if columns else "none, for it has no covariates"
+            raise ValueError(
+                f"found pattern {pattern!r} of unit {unit}; expected a level of {', '.join(columns) or 'nothing'} that "
+                f"the model was fitted to. Its patterns are: {known}{' …' * (len(self.patterns[unit]) > 5)}."
+            )
+        return [label_level(unit, column, level) for column, level in pairs]
+
+
+def _shift(
+    parameter: Parameter, value: npt.NDArray[np.float64], effect: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Add an effect on the link scale."""
+    return value * np.exp(effect) if parameter.link == "log" else special.expit(special.logit(value) + effect)
 
 
 def build_model(
@@ -98,19 +151,22 @@ def build_model(
     pools: Mapping[str, str] | None = None,
     family: Family = BG_NBD,
     constants: Mapping[str, int] | None = None,
+    covariates: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[pm.Model, float]:
     """Build a hierarchical purchase model on a count table.
 
     Parameters
     ----------
     counts : DataFrame
-        ``unit``, ``frequency``, ``recency``, ``T`` (days), ``customers``.
+        ``unit``, ``frequency``, ``recency``, ``T`` (days), ``customers``; with covariates also ``pattern``.
     pools : mapping of str to str, optional
         Pool of each unit; one pool for all by default.
     family : Family
         The model.
     constants : mapping of str to int, optional
         The family's constant of each unit, where it has one.
+    covariates : mapping of str to sequence of str, optional
+        Covariates of each unit that has any, in the order of the levels of its patterns.
 
     Returns
     -------
@@ -119,7 +175,10 @@ def build_model(
     time_scale : float
         Days in the model's unit of time.
     """
-    codes, units = pd.factorize(counts["unit"], sort=True)
+    design = _design(counts, covariates, pools)
+    keys = ["unit", "pattern"] if design else "unit"
+    units = pd.factorize(counts["unit"], sort=True)[1]
+    codes = counts.groupby(keys, sort=True).ngroup().to_numpy()
     customers = counts["customers"].to_numpy(dtype=float)
     age = counts["T"].to_numpy(dtype=float)
     if not (counts["frequency"] > 0).any():
@@ -136,14 +195,23 @@ def build_model(
         age / scale,
         customers,
     )
-    with pm.Model(coords=pool_coordinates(list(units), pools)) as model:
+    affected = [parameter.name for parameter in family.parameters if parameter.effect]
+    coordinates = design.coordinates(affected) if design else {}
+    with pm.Model(coords=pool_coordinates(list(units), pools) | coordinates) as model:
+        effects = add_effects(affected, design) if design else None
         values = []
         for parameter in family.parameters:
-            value = _INVERSE[parameter.link](pooled(parameter.prior, pools))
-            values.append(value)
+            linked, inverse = pooled(parameter.prior, pools), _INVERSE[parameter.link]
+            value = inverse(linked)
             pm.Deterministic(parameter.name, value / scale if parameter.per_time else value, dims="unit")
+            if design and parameter.effect:
+                value = inverse(linked[design.unit_of_group] + effects[affected.index(parameter.name)])
+            elif design:
+                value = value[design.unit_of_group]
+            values.append(value)
         if family.constant:
-            values.append(np.array([constants[unit] for unit in units], dtype=np.int64))
+            constant = np.array([constants[unit] for unit in units], dtype=np.int64)
+            values.append(constant[design.unit_of_group] if design else constant)
         pm.Potential("log_likelihood", family.density(data, *family.published(*values)))
     return model, scale
 
@@ -154,23 +222,85 @@ def fit(
     pools: Mapping[str, str] | None = None,
     family: Family = BG_NBD,
     constants: Mapping[str, int] | None = None,
+    covariates: Mapping[str, Sequence[str]] | None = None,
 ) -> PurchaseFit:
     """Fit a hierarchical purchase model.
 
     Parameters
     ----------
-    counts, pools, family, constants
+    counts, pools, family, constants, covariates
         As for `build_model`.
     sampling : Sampling
         Lengths and seed.
 
     Raises
     ------
+    DataError
+        Count rows that no customer can have (`cvmlib.clv.count_checks`).
     UnfitModelError
         No customer of any unit bought twice.
     """
-    model, scale = build_model(counts, pools, family, constants)
+    check_rows(counts)
+    model, scale = build_model(counts, pools, family, constants, covariates)
     trace = inference.sample(model, sampling)
     units = tuple(str(u) for u in trace["posterior"]["unit"].to_numpy())
-    diagnostics = inference.diagnose(trace, family.names)
-    return PurchaseFit(family, trace, units, scale, diagnostics, dict(constants or {}))
+    effects = ["effect_contrast"] if "effect_contrast" in model.named_vars else []
+    diagnostics = inference.diagnose(trace, [*family.names, *effects])
+    design = _design(counts, covariates, pools)
+    named = {unit: tuple(columns) for unit, columns in (covariates or {}).items() if columns and unit in units}
+    patterns = design.patterns if design else {}
+    return PurchaseFit(family, trace, units, scale, diagnostics, dict(constants or {}), named, patterns)
+
+
+def _design(
+    counts: pd.DataFrame, covariates: Mapping[str, Sequence[str]] | None, pools: Mapping[str, str] | None
+) -> Design | None:
+    """Groups and effects of the covariates of the units that there are, if any unit has some."""
+    used = any((covariates or {}).get(unit) for unit in counts["unit"].unique())
+    return lay_out_effects(counts, covariates, pools) if used else None
+
+
+def tabulate_effects(
+    fit: PurchaseFit, counts: pd.DataFrame, pools: Mapping[str, str] | None = None, interval: float = 0.9
+) -> pd.DataFrame:
+    """Tabulate what each level of a covariate does, against the mean customer of its unit.
+
+    Parameters
+    ----------
+    fit : PurchaseFit
+        A fit with covariates.
+    counts : DataFrame
+        ``unit``, ``pattern``, ``customers``, as for the fit, or of some of its units: levels nobody has are left out.
+    pools : mapping of str to str, optional
+        As for the fit.
+    interval : float
+        Probability of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        ``unit`` (or, in the rows where ``pooled``, the pool: what a further unit of it is expected to be like),
+        ``pooled``, ``covariate``, ``level``, ``customers``, ``parameter`` (its name), ``measure`` (the name of the
+        ratio for people), ``ratio`` (median), ``low``, ``high``; no row without covariates.
+    """
+    posterior = fit.trace["posterior"]
+    customers = count_levels(counts, fit.covariates)
+    by_pool = customers.assign(unit=customers["unit"].map(lambda unit: (pools or {}).get(unit, "") or "(all)"))
+    numbers = {}
+    for of_pools, table in ((False, customers), (True, by_pool)):
+        sums = table.groupby(["unit", "covariate", "level"])["customers"].sum()
+        numbers |= {(of_pools, *key): int(n) for key, n in sums.items()}
+    rows = []
+    for name, dim in (("effect", "level"), ("effect_pool", "pooled")):
+        if name not in posterior:
+            continue
+        ends = posterior[name].quantile([0.5, (1 - interval) / 2, (1 + interval) / 2], dim=("chain", "draw"))
+        for label in posterior[dim].to_numpy():
+            key = dim == "pooled", *split_label(str(label))
+            if key not in numbers:
+                continue
+            for parameter in (p for p in fit.family.parameters if p.effect):
+                ratios = np.exp(ends.sel({dim: label, "affected": parameter.name}).to_numpy())
+                rows.append((*key, numbers[key], parameter.name, parameter.effect, *ratios))
+    columns = ["pooled", "unit", "covariate", "level", "customers", "parameter", "measure", "ratio", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)

@@ -35,6 +35,8 @@ class UnitValue:
         The purchase models that were compared for the unit (`cvmlib.clv.choice.Choice`), best first.
     again : DataFrame or None
         Chance of buying again in the holdout against the share that did.
+    effects : DataFrame or None
+        What each level of the covariates does (`cvmlib.clv.purchase_model.tabulate_effects`); None without covariates.
     """
 
     totals: dict
@@ -44,6 +46,7 @@ class UnitValue:
     calendar: pd.DataFrame | None = None
     models: pd.DataFrame | None = None
     again: pd.DataFrame | None = None
+    effects: pd.DataFrame | None = None
 
     @property
     def withheld(self) -> bool:
@@ -72,6 +75,7 @@ def load_value(portfolio: Portfolio, unit: str) -> UnitValue:
         _read(folder / "calendar.parquet"),
         _read(folder / "models.parquet"),
         _read(folder / "again.parquet"),
+        _read(folder / "effects.parquet"),
     )
 
 

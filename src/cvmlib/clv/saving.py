@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import ibis
@@ -11,7 +12,8 @@ from cvmlib import inference, provenance
 from cvmlib.clv import validation, value
 from cvmlib.clv.judgement import Trial
 from cvmlib.clv.prepare import UnitBase, write_table
-from cvmlib.clv.study import Models, count_buyers, days_ahead, value_newcomer
+from cvmlib.clv.purchase_model import tabulate_effects
+from cvmlib.clv.study import Models, count_buyers, days_ahead, value_newcomers
 from cvmlib.portfolio import Portfolio
 
 
@@ -82,7 +84,7 @@ def save_unit(
     folder, name = base.folder, base.unit.name
     calendar, choice = models.calendars[name], models.choice
     compared = choice.table[choice.table["unit"] == name] if len(choice.table) else None
-    keys = ["frequency", "recency", "T", "monetary_value"]
+    keys = ["pattern", "frequency", "recency", "T", "monetary_value"]
     scores = prediction.rows.rename(columns={"purchases": "expected_purchases", "spend": "expected_spend"})
     customers = base.customers.select("customer_id", "first", "last", "total_value", *keys)
     joined = customers.inner_join(ibis.memtable(scores.drop(columns=["unit", "customers"])), keys)
@@ -95,6 +97,7 @@ def save_unit(
         "again": trial and trial.again,
         "calendar": None if calendar.plain else calendar.table(portfolio.interval),
         "models": compared if compared is not None and len(compared) else None,
+        "effects": read_effects(base, models),
     }
     for title, table in tables.items():
         path = folder / f"{title}.parquet"
@@ -122,7 +125,7 @@ def save_unit(
         "buyers": count_buyers(portfolio, base, models),
         "alive_later": float(prediction.rows["p_alive_later"] @ prediction.rows["customers"]),
         "residual": float(prediction.rows["residual"] @ prediction.rows["customers"]),
-        "newcomer": vars(value_newcomer(portfolio, base, models)),
+        "newcomers": value_newcomers(portfolio, base, models),
         "holdout": trial and trial.scores.as_dict(),
         "calibration_end": base.calibration_end and base.calibration_end.isoformat(),
         "horizon_months": portfolio.horizon_months,
@@ -138,6 +141,17 @@ def save_unit(
     path = folder / "totals.json"
     path.write_text(json.dumps(totals, indent=1) + "\n", encoding="utf-8")
     return [*written, path]
+
+
+def read_effects(base: UnitBase, models: Models) -> pd.DataFrame | None:
+    """Tabulate what each level of the unit's covariates does (`purchase_model.tabulate_effects`); None without any."""
+    if not base.covariates.used:
+        return None
+    name = base.unit.name
+    counts = base.count_rows()
+    fit = models.purchases[name]
+    table = tabulate_effects(replace(fit, covariates={name: fit.covariates[name]}), counts)
+    return table[(table["unit"] == name) & ~table["pooled"]].reset_index(drop=True)
 
 
 def describe_verdict(base: UnitBase, verdict: validation.Verdict) -> dict[str, object]:

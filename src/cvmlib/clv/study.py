@@ -12,10 +12,11 @@ import pandas as pd
 
 from cvmlib import inference
 from cvmlib.clv import acquisition, purchase_model, spend_model, timing, value
-from cvmlib.clv.ahead import Ahead
+from cvmlib.clv.ahead import DAYS_PER_YEAR, Ahead, Outlook
 from cvmlib.clv.calendar import Calendar, estimate_calendars, plain_calendar, read_history
 from cvmlib.clv.choice import Choice, choose_families, join_choices
 from cvmlib.clv.counts import DAY, last_period
+from cvmlib.clv.covariates import read_pattern
 from cvmlib.clv.expectation import probability_alive_later
 from cvmlib.clv.predictive import purchase_probabilities
 from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder
@@ -128,9 +129,10 @@ def fit_models(
         calendars = _estimate_calendars(portfolio, used, rows, pools, calibration)
     chosen = _choose(portfolio, used, calendars, calibration, like)
     converted = pd.concat([calendars[name].convert(table) for name, table in rows.items()], ignore_index=True)
+    covariates = {base.unit.name: base.covariates.columns for base in used}
     fits = {
         family.name: purchase_model.fit(
-            converted, sampling, pools, family, dict(chosen.stages) if family.constant else None
+            converted, sampling, pools, family, dict(chosen.stages) if family.constant else None, covariates
         )
         for family in {family.name: family for family in chosen.families.values()}.values()
     }
@@ -200,14 +202,13 @@ def predict_unit(
     """Predict one unit: the horizon ahead, or with `calibration` the holdout."""
     name = base.unit.name
     rows = base.count_rows(calibration=calibration, spend=True, holdout=calibration)
-    purchase = models.purchases[name].draws(name)
-    days = days_ahead(portfolio, base, calibration)
-    prediction = value.predict(
+    outlook, purchases = look_ahead(portfolio, base, models, calibration=calibration)
+    prediction = value.predict_patterns(
         models.calendars[name].convert(rows),
-        purchase,
-        models.spend.draws(name, len(purchase)),
+        purchases,
+        outlook.spend,
         state_terms(portfolio, base),
-        Ahead(models.calendars[name].ahead(days, len(purchase)), days),
+        outlook.ahead,
         seed=portfolio.seed + (_SEED_HOLDOUT if calibration else _SEED_FORECAST),
     )
     kept = prediction.rows.assign(recency=rows["recency"], T=rows["T"])
@@ -216,28 +217,39 @@ def predict_unit(
     )
 
 
+def look_ahead(
+    portfolio: Portfolio, base: UnitBase, models: Models, *, calibration: bool = False
+) -> tuple[Outlook, dict[str, purchase_model.Draws]]:
+    """Draws of one unit for what is ahead: the horizon, or the holdout; and those of each pattern of its customers."""
+    name, days = base.unit.name, days_ahead(portfolio, base, calibration)
+    fit = models.purchases[name]
+    purchase = fit.draws(name) if not base.covariates.used else next(iter(fit.draws_by_pattern(name).values()))
+    ahead = Ahead(models.calendars[name].ahead(days, len(purchase)), days)
+    return Outlook(purchase, models.spend.draws(name, len(purchase)), ahead), fit.draws_by_pattern(name)
+
+
 def _look_further(portfolio: Portfolio, base: UnitBase, models: Models, rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """P(alive) at the horizon, and the expected discounted value beyond it, of a customer of each row."""
-    name, days = base.unit.name, days_ahead(portfolio, base, calibration=False)
-    clock, purchase = models.calendars[name], models.purchases[name].draws(name)
-    counts = clock.convert(rows)
-    whole = Ahead(clock.ahead(days, len(purchase)), days)
-    ends = Ahead(whole.edges[:, [0, -1]], days[[0, -1]])
-    spend = models.spend.draws(name, len(purchase))
-    return {
-        "p_alive_later": probability_alive_later(purchase, ends, counts)[:, -1],
-        "residual": value.residual(counts, purchase, spend, state_terms(portfolio, base), whole),
-    }
+    outlook, purchases = look_ahead(portfolio, base, models)
+    counts, whole = models.calendars[base.unit.name].convert(rows), outlook.ahead
+    ends = Ahead(whole.edges[:, [0, -1]], whole.days[[0, -1]])
+    alive, beyond = np.empty(len(rows)), np.empty(len(rows))
+    for pattern, places in rows.groupby("pattern").indices.items():
+        mine, purchase = counts.iloc[places], purchases[pattern]
+        alive[places] = probability_alive_later(purchase, ends, mine)[:, -1]
+        beyond[places] = value.residual(mine, purchase, outlook.spend, state_terms(portfolio, base), whole)
+    return {"p_alive_later": alive, "residual": beyond}
 
 
 def count_buyers(portfolio: Portfolio, base: UnitBase, models: Models, most: int = 5) -> list[float]:
     """Expected number of customers who make 0, 1, …, `most` purchases in the horizon, and of those who make more."""
-    name, days = base.unit.name, days_ahead(portfolio, base, calibration=False)
-    clock, purchase = models.calendars[name], models.purchases[name].draws(name)
-    rows = clock.convert(base.count_rows())
-    ahead = Ahead(clock.ahead(days[[0, -1]], len(purchase)), days[[0, -1]])
-    chances = purchase_probabilities(purchase, ahead, rows, most, seed=portfolio.seed, samples=1000)
-    customers = rows["customers"].to_numpy(dtype=float) @ chances
+    outlook, purchases = look_ahead(portfolio, base, models)
+    ahead = Ahead(outlook.ahead.edges[:, [0, -1]], outlook.ahead.days[[0, -1]])
+    rows = models.calendars[base.unit.name].convert(base.count_rows())
+    customers = np.zeros(most + 1)
+    for pattern, mine in rows.groupby("pattern"):
+        chances = purchase_probabilities(purchases[pattern], ahead, mine, most, seed=portfolio.seed, samples=1000)
+        customers += mine["customers"].to_numpy(dtype=float) @ chances
     return [*customers.tolist(), float(rows["customers"].sum() - customers.sum())]
 
 
@@ -255,17 +267,37 @@ def state_terms(portfolio: Portfolio, base: UnitBase) -> value.Terms:
     )
 
 
-def value_newcomer(portfolio: Portfolio, base: UnitBase, models: Models) -> acquisition.NewCustomer:
-    """Value a customer of the unit who is won today, over the horizon: the most that winning him may cost."""
-    name, days = base.unit.name, days_ahead(portfolio, base, calibration=False)
-    purchase = models.purchases[name].draws(name)
-    return acquisition.value_of_new(
-        purchase,
-        models.spend.draws(name, len(purchase)),
-        state_terms(portfolio, base),
-        Ahead(models.calendars[name].ahead(days, len(purchase)), days),
-        seed=portfolio.seed + _SEED_NEWCOMER,
-    )
+def value_newcomers(portfolio: Portfolio, base: UnitBase, models: Models) -> list[dict[str, object]]:
+    """Value customers of the unit who are won today, over the horizon: the most that winning one may cost.
+
+    Returns
+    -------
+    list of dict
+        The fields of `cvmlib.clv.acquisition.NewCustomer`, with ``covariate`` and ``level``: first, with both empty,
+        of customers like those won in the last year; then of each level of each covariate.
+    """
+    outlook, purchases = look_ahead(portfolio, base, models)
+    rows = base.count_rows()
+    new = rows[rows["T"] <= DAYS_PER_YEAR]
+    shares = (new if len(new) else rows).groupby("pattern")["customers"].sum()
+    groups = [("", "", list(shares.index))]
+    for place, covariate in enumerate(base.covariates.used):
+        for level in covariate.levels:
+            patterns = [pattern for pattern in shares.index if read_pattern(pattern)[place] == level]
+            groups += [(covariate.column, level, patterns)] if patterns else []
+    return [
+        {"covariate": column, "level": level}
+        | vars(
+            acquisition.value_of_new(
+                [(float(shares[pattern]), purchases[pattern]) for pattern in patterns],
+                outlook.spend,
+                state_terms(portfolio, base),
+                outlook.ahead,
+                seed=portfolio.seed + _SEED_NEWCOMER,
+            )
+        )
+        for column, level, patterns in groups
+    ]
 
 
 def compare_regularity(bases: Mapping[str, UnitBase]) -> pd.DataFrame:

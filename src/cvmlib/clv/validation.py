@@ -1,5 +1,6 @@
 """Whether the forecast is to be trusted: holdout errors, coverage, and the verdict that every report opens with."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -196,16 +197,16 @@ def judge(
 
 
 def track(
-    customers: pd.DataFrame, draws: Draws, starts: npt.NDArray[np.float64], times: npt.NDArray[np.float64]
+    customers: pd.DataFrame, draws: Mapping[str, Draws], starts: npt.NDArray[np.float64], times: npt.NDArray[np.float64]
 ) -> pd.DataFrame:
     """Return the expected cumulative repeat purchases of all customers by time, for a tracking plot.
 
     Parameters
     ----------
     customers : DataFrame
-        ``customers`` who first bought at each of `starts`.
-    draws : Draws
-        Posterior draws; about 50 are enough.
+        ``customers`` of each ``pattern`` who first bought at each of `starts`.
+    draws : mapping of str to Draws
+        Posterior draws of each pattern; about 50 are enough.
     starts : array, shape (draws, cohorts)
         Operational time of the first purchases, in each draw.
     times : array, shape (draws, times)
@@ -216,13 +217,14 @@ def track(
     DataFrame
         ``mean``, ``low``, ``high`` (90% interval of the expectation).
     """
-    weights = customers["customers"].to_numpy(dtype=float)
-    paths = np.empty(times.shape)
-    for i, parameters in enumerate(zip(*draws.values, strict=True)):
-        ages = np.clip(times[i][:, None] - starts[i][None, :], 0.0, None)
-        grid = ages.max() * np.linspace(0.0, 1.0, 61) ** 2  # finer where the curve bends: at young ages
-        curve = draws.family.expected_since_start(grid, *parameters)
-        paths[i] = np.interp(ages, grid, curve) @ weights
+    paths = np.zeros(times.shape)
+    for pattern, places in customers.groupby("pattern").indices.items():
+        weights = customers["customers"].to_numpy(dtype=float)[places]
+        for i, parameters in enumerate(zip(*draws[pattern].values, strict=True)):
+            ages = np.clip(times[i][:, None] - starts[i, places][None, :], 0.0, None)
+            grid = ages.max() * np.linspace(0.0, 1.0, 61) ** 2  # finer where the curve bends: at young ages
+            curve = draws[pattern].family.expected_since_start(grid, *parameters)
+            paths[i] += np.interp(ages, grid, curve) @ weights
     low, high = np.quantile(paths, [0.05, 0.95], axis=0)
     return pd.DataFrame({"mean": paths.mean(axis=0), "low": low, "high": high})
 

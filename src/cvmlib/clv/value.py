@@ -6,6 +6,7 @@ quantiles of what this customer, or this unit, may really do, simulated from the
 draws x customers is ever held.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,14 +99,97 @@ def predict(
     ValueError
         `purchase`, `spend` and `ahead` have not equally many draws.
     """
-    rows, alike = rows.reset_index(drop=True), group_alike(rows)
+    outlook = Outlook(purchase, spend, ahead).spread(_afford(_BUDGET, _count(rows)))
+    return _predict_group(rows.reset_index(drop=True), outlook, terms, _streams(seed), mean_draws)
+
+
+def predict_patterns(
+    rows: pd.DataFrame,
+    purchases: Mapping[str, PurchaseDraws],
+    spend: SpendDraws,
+    terms: Terms,
+    ahead: Ahead,
+    *,
+    seed: int,
+    mean_draws: int | None = None,
+) -> Prediction:
+    """Predict a unit whose customers differ by covariates: each pattern by its own draws, the unit as their sum.
+
+    In each draw the patterns share the parameters of the unit, the spend, the calendar and the share of returns, and
+    what single customers do is independent; so the interval of the total is that of the unit. A unit of one pattern
+    is predicted as by `predict`.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As for `predict`, with ``pattern``.
+    purchases : mapping of str to Draws
+        Posterior draws of each pattern, the same ones (`PurchaseFit.draws_by_pattern`).
+    spend, terms, ahead, seed, mean_draws
+        As for `predict`.
+
+    Returns
+    -------
+    Prediction
+        Its rows are in the order of `rows`.
+
+    Raises
+    ------
+    ValueError
+        A pattern has no draws, or `purchases`, `spend` and `ahead` have not equally many.
+    """
+    rows = rows.reset_index(drop=True)
+    absent = sorted(set(rows["pattern"]) - set(purchases))
+    if absent:
+        raise ValueError(f"no draws of the patterns {', '.join(map(repr, absent))}; there are {', '.join(purchases)}")
+    draws, parts = _afford(_BUDGET, _count(rows)), []
+    for place, (pattern, mine) in enumerate(rows.groupby("pattern", sort=True)):
+        outlook = Outlook(purchases[pattern], spend, ahead).spread(draws)
+        own = _predict_group(mine.reset_index(drop=True), outlook, terms, _streams(seed, place), mean_draws)
+        parts.append((mine.index, own))
+    return combine(parts)
+
+
+def combine(parts: Sequence[tuple[pd.Index, Prediction]]) -> Prediction:
+    """Put the predictions of groups of one unit together, whose draws are the same: totals are added draw by draw.
+
+    Parameters
+    ----------
+    parts : sequence of (Index, Prediction)
+        Of each group the places of its rows among those of the unit, and its prediction.
+    """
+    table = pd.concat([one.rows.set_axis(places) for places, one in parts]).sort_index()
+    totals = [np.sum([getattr(one, name) for _, one in parts], axis=0) for name in ("purchases", "value")]
+    return Prediction(table, *totals, parts[0][1].interval)
+
+
+def _count(rows: pd.DataFrame) -> int:
+    return int(rows["customers"].sum()) if "customers" in rows else len(rows)
+
+
+def _streams(seed: int, place: int = 0) -> tuple[np.random.Generator, ...]:
+    """Noise of what customers do, of the share of returns and of their own returns; the share is the same anywhere."""
+    of_money, of_share = np.random.default_rng(seed).spawn(2)
+    if not place:
+        return of_money, of_share, of_share
+    of_money, of_returns = np.random.default_rng([seed, place]).spawn(2)
+    return of_money, of_share, of_returns
+
+
+def _predict_group(
+    rows: pd.DataFrame,
+    outlook: Outlook,
+    terms: Terms,
+    streams: tuple[np.random.Generator, ...],
+    mean_draws: int | None,
+) -> Prediction:
+    """Predict customers of one set of draws, with the noise of `_streams`."""
+    of_money, of_share, of_returns = streams
+    alike = group_alike(rows)
     z = rows["monetary_value"].to_numpy(dtype=float)
-    outlook = Outlook(purchase, spend, ahead).spread(_afford(_BUDGET, int(alike.customers.sum())))
     of_means = outlook.first(mean_draws or _afford(_MEANS_BUDGET, len(alike)))
     means = expect(alike, of_means, terms.discount_per_day)
-    rng = np.random.default_rng(seed)
-    of_money, of_returns = rng.spawn(2)
-    kept = terms.draw_kept(len(outlook), of_returns)
+    kept = terms.draw_kept(len(outlook), of_share)
     discount = means.discounted / np.maximum(means.purchases, 1e-300)
     pricing = Pricing(kept, float(terms.per_transaction), discount, terms.tails)
     simulated = simulate(alike, z, outlook, pricing, of_money)

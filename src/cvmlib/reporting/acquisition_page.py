@@ -17,7 +17,7 @@ def show_newcomer(unit: UnitValue) -> None:
 
 def describe_newcomer(totals: dict) -> str:
     """Say in words what a newcomer is worth."""
-    new, currency = totals["newcomer"], totals["currency"]
+    new, currency = totals["newcomers"][0], totals["currency"]
     months = words.count(totals["horizon_months"], "month")
     value = words.between(new["value"], new["expected_low"], new["expected_high"], currency)
     ends = words.amount(new["low"], currency), words.amount(new["high"], currency)

@@ -34,6 +34,8 @@ class Parameter:
         Its name for people.
     per_time : bool
         Whether it is a rate, so that it is divided by the days of the model's unit of time.
+    effect : str
+        Name for people of the ratio by which covariates change it; empty where they do not (`cvmlib.clv.effects`).
     """
 
     name: str
@@ -41,6 +43,7 @@ class Parameter:
     prior: Prior
     label: str
     per_time: bool = False
+    effect: str = ""
 
 
 @dataclass(frozen=True)

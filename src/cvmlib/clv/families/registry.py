@@ -27,13 +27,32 @@ from cvmlib.clv.pooling import Prior
 type Value = Any
 
 # Units of one pool are taken to differ more in how often their customers buy than in how alike those customers are.
-_RATE = Parameter("rate", "log", Prior("log_rate", 0.0, 2.0, 0.5), "purchases a day while alive", per_time=True)
+_RATE = Parameter(
+    "rate",
+    "log",
+    Prior("log_rate", 0.0, 2.0, 0.5),
+    "purchases a day while alive",
+    per_time=True,
+    effect="purchase rate ratio",
+)
 _SHAPE = Parameter("shape", "log", Prior("log_shape", -0.5, 1.0, 0.2), "shape r of the rates")
-_DROPOUT = Parameter("dropout", "logit", Prior("logit_dropout", -1.5, 1.5, 0.3), "mean dropout probability")
+_DROPOUT = Parameter(
+    "dropout",
+    "logit",
+    Prior("logit_dropout", -1.5, 1.5, 0.3),
+    "mean dropout probability",
+    effect="dropout odds ratio",
+)
 _CONCENTRATION = Parameter(
     "concentration", "log", Prior("log_concentration", 1.0, 1.0, 0.2, centring=0.5), "concentration of dropout"
 )
-_PURCHASE = Parameter("purchase", "logit", Prior("logit_purchase", -0.5, 2.0, 0.5), "mean probability of a purchase")
+_PURCHASE = Parameter(
+    "purchase",
+    "logit",
+    Prior("logit_purchase", -0.5, 2.0, 0.5),
+    "mean probability of a purchase",
+    effect="purchase odds ratio",
+)
 _PURCHASE_CONCENTRATION = Parameter(
     "purchase_concentration",
     "log",
@@ -41,9 +60,20 @@ _PURCHASE_CONCENTRATION = Parameter(
     "concentration of purchase probabilities",
 )
 #: Opportunities may be as short as weeks, so a customer may leave at any of them with a small probability.
-_LEAVING = Parameter("dropout", "logit", Prior("logit_dropout", -2.0, 2.0, 0.3), "mean dropout probability")
+_LEAVING = Parameter(
+    "dropout",
+    "logit",
+    Prior("logit_dropout", -2.0, 2.0, 0.3),
+    "mean dropout probability",
+    effect="dropout odds ratio",
+)
 _DROPOUT_RATE = Parameter(
-    "dropout_rate", "log", Prior("log_dropout_rate", -0.5, 1.5, 0.5), "mean dropouts a day", per_time=True
+    "dropout_rate",
+    "log",
+    Prior("log_dropout_rate", -0.5, 1.5, 0.5),
+    "mean dropouts a day",
+    per_time=True,
+    effect="dropout rate ratio",
 )
 #: How alike customers are in dropout is little told by a unit's own data where few leave, hence half centred.
 _DROPOUT_SHAPE = Parameter(
