@@ -22,13 +22,14 @@ CAREFUL = 0.95
 
 @dataclass(frozen=True)
 class Sampling:
-    """How long to sample: draws and tuning steps per chain, chains, the seed, and the step-size target."""
+    """How to sample: draws and tuning steps per chain, chains, the seed, the step-size target; or a `quick` look."""
 
     draws: int = 1000
     tune: int = 1000
     chains: int = 4
     seed: int = 1
     target_accept: float = 0.85
+    quick: bool = False
 
 
 @dataclass(frozen=True)

@@ -230,11 +230,15 @@ class BusinessUnit(_Record):
 
 
 class Sampling(_Record):
-    """How posteriors are sampled: draws kept and tuning steps per chain, and the number of chains."""
+    """How posteriors are sampled: draws kept and tuning steps per chain, the number of chains, or only a quick look.
+
+    The quick look is an approximation around the mode; where that cannot be trusted, the forecast is withheld.
+    """
 
     draws: Annotated[Count, Field(ge=1)] = 1000
     tune: Annotated[Count, Field(ge=1)] = 1000
     chains: Annotated[Count, Field(ge=1, le=16)] = 4
+    quick: bool = False
 
 
 class DemoSettings(_Record):

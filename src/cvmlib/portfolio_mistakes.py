@@ -26,6 +26,7 @@ _ALLOWED = {
     "offer_cost": "a number of at least 0",
     "acceptance": "a number above 0 and below 1, or two such, the lower one first ([0.2, 0.4])",
     "within_months": "a whole number from 1 to 12",
+    "quick": "true or false",
     "purchase_models": "a list of one or more of mbg_nbd, bg_nbd, pareto_nbd, mbg_cnbd and bg_cnbd",
     "lookback_days": "a number above 0 and at most 3650",
     "session_minutes": "a number from 0 to 1440",

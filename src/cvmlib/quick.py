@@ -18,7 +18,8 @@ from arviz_stats.base import array_stats
 from pymc.blocking import DictToArrayBijection, RaveledVars
 from scipy import linalg, optimize, special
 
-from cvmlib.inference import ESS_LIMIT
+from cvmlib import inference
+from cvmlib.inference import ESS_LIMIT, Diagnostics, Sampling
 
 Array = npt.NDArray[np.float64]
 Density = Callable[[Array], tuple[float, Array]]
@@ -207,6 +208,31 @@ def _propose(density: Density, centre: Array, factor: Array, rng: np.random.Gene
     ratios = np.where(np.isfinite(ratios), np.maximum(ratios - top, -700.0), -700.0)
     log_weights, k = array_stats.psislw(-ratios)
     return Approximation(points, log_weights, float(k) if np.isfinite(k) else np.inf)
+
+
+def sample(model: pm.Model, sampling: Sampling, names: list[str]) -> tuple[xr.DataTree, Diagnostics | Trust]:
+    """Sample a model by NUTS, or where `sampling` asks for a quick look, approximate it.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    sampling : Sampling
+        How.
+    names : list of str
+        Parameters by which the chains are judged.
+
+    Returns
+    -------
+    trace : xarray DataTree
+        Draws of the posterior.
+    gate : Diagnostics or Trust
+        Whether they may be relied on.
+    """
+    if sampling.quick:
+        return sample_quickly(model, draws=sampling.draws, seed=sampling.seed)
+    trace = inference.sample(model, sampling)
+    return trace, inference.diagnose(trace, names)
 
 
 def sample_quickly(

@@ -77,6 +77,21 @@ def test_a_rhythm_is_found_and_reckoned_with(company):
     assert ((actual >= joined["purchases_low"]) & (actual <= joined["purchases_high"])).mean() >= 0.85
 
 
+def test_a_quick_look_is_near_the_full_fit_and_says_when_it_is_not_to_be_trusted(company):
+    settings = {"sampling": company.portfolio.sampling.model_copy(update={"quick": True})}
+    portfolio, bases = company.portfolio.model_copy(update=settings), {"fashion": company.bases["fashion"]}
+    models = study.fit_models(portfolio, bases, like=company.full)
+    gate = models.purchases["fashion"].diagnostics
+    assert ("can be trusted" in gate.sentence()) == gate.passed
+    verdict = judgement.judge_unit(
+        bases["fashion"], models, None, study.predict_unit(portfolio, bases["fashion"], models)
+    )
+    assert (verdict.level == "withheld") == (not models.passed)
+    quick, full = (m.purchases["fashion"].draws("fashion", pattern="search") for m in (models, company.full))
+    for symbol in ("r", "alpha"):
+        assert np.median(quick[symbol]) == pytest.approx(np.median(full[symbol]), abs=full[symbol].std())
+
+
 def test_without_a_model_for_rhythm_the_verdict_is_withheld(company):
     few = {"purchase_models": ["bg_nbd"], "sampling": company.portfolio.sampling.model_copy(update={"draws": 300})}
     portfolio, bases = company.portfolio.model_copy(update=few), {"grocery": company.bases["grocery"]}
@@ -182,7 +197,7 @@ def test_posteriors_are_saved_with_provenance(company):
     assert (trace["posterior"]["rate"] == fit.trace["posterior"]["rate"]).all()
     assert notes["constants"] == {"fashion": 1, "grocery": 3} and "grocery" in notes["model_of"]
     assert notes["units"] == ["fashion", "grocery"] and notes["seed"] == 1
-    assert notes["sampling"] == {"draws": 1000, "tune": 600, "chains": 4}
+    assert notes["sampling"] == {"draws": 1000, "tune": 600, "chains": 4, "quick": False}
     assert notes["diagnostics"]["divergences"] == 0 and "pymc" in notes["versions"]
     assert notes["time_scale_days"] == pytest.approx(fit.time_scale)
     calibration = json.loads((folder / f"purchases_{family}_calibration.json").read_text())

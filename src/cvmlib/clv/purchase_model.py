@@ -19,7 +19,7 @@ import pytensor.tensor as pt
 import xarray as xr
 from scipy import special
 
-from cvmlib import inference
+from cvmlib import inference, quick
 from cvmlib.clv.count_checks import check_rows
 from cvmlib.clv.covariates import read_pattern
 from cvmlib.clv.effects import Design, add_effects, count_levels, label_level, lay_out_effects, split_label
@@ -84,7 +84,7 @@ class PurchaseFit:
     trace: xr.DataTree
     units: tuple[str, ...]
     time_scale: float
-    diagnostics: inference.Diagnostics
+    diagnostics: inference.Diagnostics | quick.Trust
     constants: Mapping[str, int] = field(default_factory=dict)
     covariates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -242,10 +242,9 @@ def fit(
     """
     check_rows(counts)
     model, scale = build_model(counts, pools, family, constants, covariates)
-    trace = inference.sample(model, sampling)
-    units = tuple(str(u) for u in trace["posterior"]["unit"].to_numpy())
     effects = ["effect_contrast"] if "effect_contrast" in model.named_vars else []
-    diagnostics = inference.diagnose(trace, [*family.names, *effects])
+    trace, diagnostics = quick.sample(model, sampling, [*family.names, *effects])
+    units = tuple(str(u) for u in trace["posterior"]["unit"].to_numpy())
     design = _design(counts, covariates, pools)
     named = {unit: tuple(columns) for unit, columns in (covariates or {}).items() if columns and unit in units}
     patterns = design.patterns if design else {}

@@ -16,7 +16,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
-from cvmlib import inference
+from cvmlib import inference, quick
 from cvmlib.clv import gamma_gamma_kernel
 from cvmlib.clv.count_checks import check_rows
 from cvmlib.clv.pooling import Prior, pool_coordinates, pooled
@@ -55,7 +55,7 @@ class SpendFit:
     trace: xr.DataTree | None
     units: tuple[str, ...]
     constant: dict[str, float]
-    diagnostics: inference.Diagnostics | None
+    diagnostics: inference.Diagnostics | quick.Trust | None
 
     def draws(self, unit: str, count: int = 1000) -> Draws:
         """Take evenly spaced posterior draws for `unit`, in money; a constant price is the limit of large p and q."""
@@ -107,7 +107,7 @@ def fit(counts: pd.DataFrame, sampling: inference.Sampling, pools: Mapping[str, 
     pools : mapping of str to str, optional
         Pool of each unit; one pool for all by default.
     """
-    check_rows(counts, spend=True)
+    check_rows(counts[["unit", "frequency", "monetary_value", "customers"]], spend=True)
     kept = counts[(counts["frequency"] > 0) & (counts["monetary_value"] > 0)]
     constant = _find_constant(kept)
     units = sorted({str(u) for u in counts["unit"]})
@@ -120,8 +120,8 @@ def fit(counts: pd.DataFrame, sampling: inference.Sampling, pools: Mapping[str, 
             f"No customer of {', '.join(modelled)} has a repeat purchase of a value above zero, so spend cannot be "
             "modelled. Check the mapping of the value column."
         )
-    trace = inference.sample(build_model(kept, modelled, pools), sampling)
-    return SpendFit(trace, tuple(units), constant, inference.diagnose(trace, NAMES))
+    trace, gate = quick.sample(build_model(kept, modelled, pools), sampling, NAMES)
+    return SpendFit(trace, tuple(units), constant, gate)
 
 
 def _find_constant(kept: pd.DataFrame) -> dict[str, float]:

@@ -120,7 +120,7 @@ def fit_models(
     if not used:
         return None
     settings = portfolio.sampling
-    sampling = inference.Sampling(settings.draws, settings.tune, settings.chains, portfolio.seed)
+    sampling = inference.Sampling(**settings.model_dump(), seed=portfolio.seed)
     rows = {base.unit.name: base.count_rows(calibration=calibration) for base in used}
     spend = pd.concat([base.count_rows(calibration=calibration, spend=True) for base in used], ignore_index=True)
     pools = {base.unit.name: base.unit.pool for base in used}
@@ -161,7 +161,7 @@ def _choose(
     new = None
     if rows:
         settings = portfolio.sampling
-        sampling = inference.Sampling(settings.draws, settings.tune, settings.chains, portfolio.seed)
+        sampling = inference.Sampling(**settings.model_dump() | {"quick": False}, seed=portfolio.seed)
         pools = {base.unit.name: base.unit.pool for base in used if base.unit.name in rows}
         new = choose_families(rows, log_gaps, portfolio.purchase_models, sampling, horizons=horizons, pools=pools)
     return join_choices([choice for choice in (like and like.choice, new) if choice], [b.unit.name for b in used])
