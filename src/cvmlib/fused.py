@@ -92,20 +92,21 @@ class Kernel:
         )
         return value, gradient
 
-    def log_likelihood(self, parameters: Sequence[Variable], data: tuple[Integers, Floats]) -> Variable:
+    def log_likelihood(self, parameters: Variable | Sequence[Variable], data: tuple[Integers, Floats]) -> Variable:
         """Return the log-likelihood as a PyTensor scalar.
 
         Parameters
         ----------
-        parameters : sequence of Variable
-            Each of shape (groups,).
+        parameters : sequence of Variable or Variable
+            Each of shape (groups,), or all of them of shape (parameters, groups).
         data : tuple of array
             What `pack` returned.
         """
         integers, numbers = data
         whole = np.r_[len(integers), integers].astype(np.int64)
         packed = pytensor.shared(np.concatenate([whole.view(float), numbers]), borrow=True)
-        return FusedLogLikelihood(self)(pt.stack(list(parameters)), packed)[0]
+        together = parameters if isinstance(parameters, Variable) else pt.stack(list(parameters))
+        return FusedLogLikelihood(self)(together, packed)[0]
 
 
 def pack(arrays: Sequence[npt.NDArray]) -> tuple[Integers, Floats]:

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.churn import fit
-from cvmlib.churn.prepare import contractual_units, load_unit, load_units, prepare_unit
+from cvmlib.churn import drivers, fit
+from cvmlib.churn.counts import censor_counts
+from cvmlib.churn.prepare import contractual_units, lay_out_units, load_unit, load_units, prepare_unit
 from cvmlib.errors import DataError
 from cvmlib.portfolio import read_portfolio
 from tests.churn.conftest import END
@@ -71,8 +72,7 @@ def test_from_the_tables_to_the_reports(portfolio, subscriptions, counts):
     assert totals["customers"] == 3000 and totals["active"] == len(value["customers"])
     assert totals["end_of_observation"] == END.isoformat() and totals["purchases"] is None
     assert value["customers"]["value"].sum() == pytest.approx(totals["value"]["mean"], rel=0.01)
-    posterior, provenance = fit.load_posterior(config, "mobile")
-    np.testing.assert_allclose(posterior.hazard, fits["mobile"].posterior.hazard, rtol=1e-6)
+    provenance = json.loads(fit.posterior_path(config, "mobile").with_suffix(".json").read_text(encoding="utf-8"))
     assert provenance["seed"] == config.seed and provenance["plans"] == ["basic", "pro"]
 
 
@@ -120,9 +120,8 @@ def test_a_plan_is_not_needed(portfolio):
 def test_reports_before_the_fit_say_what_to_run(portfolio, subscriptions):
     config = portfolio(subscriptions.head(50))
     prepare_unit(config, "mobile")
-    for load in (fit.load_value, fit.load_posterior):
-        with pytest.raises(DataError, match=r"mobile: the subscribers have not been valued yet. Run notebooks/models"):
-            load(config, "mobile")
+    with pytest.raises(DataError, match=r"mobile: the subscribers have not been valued yet. Run notebooks/models"):
+        fit.load_value(config, "mobile")
 
 
 def test_fatal_problems_are_written_and_raised(portfolio, subscriptions):
@@ -131,3 +130,88 @@ def test_fatal_problems_are_written_and_raised(portfolio, subscriptions):
         prepare_unit(config, "mobile")
     checks = json.loads((config.build_dir / "units" / "mobile" / "checks.json").read_text(encoding="utf-8"))
     assert any(problem["fatal"] for problem in checks["problems"])
+
+
+COVARIATES = """retention = {{ covariates = [{names}], {more} }}
+[units.mobile.tables.customers]
+path = "customers.parquet"
+[units.mobile.tables.subscriptions]"""
+
+
+@pytest.fixture
+def with_covariates(tmp_path, portfolio, subscriptions):
+    """Add a customers table and covariates to the portfolio, and prepare the unit."""
+    rng = np.random.default_rng(5)
+    people = subscriptions.drop_duplicates("customer_id")
+    customers = pd.DataFrame({"customer_id": people["customer_id"], "age": rng.integers(18, 80, len(people))})
+    customers = customers.assign(region=rng.choice(["n", "s"], len(people)), gone=people["end"].notna().to_numpy())
+
+    def write(names: str, more: str = "renewal_months = 12"):
+        config = portfolio(subscriptions)
+        customers.to_parquet(tmp_path / "data" / "customers.parquet", index=False)
+        text = config.path.read_text(encoding="utf-8")
+        added = COVARIATES.format(names=names, more=more)
+        text = text.replace("[units.mobile.tables.subscriptions]", added)
+        config.path.write_text(text, encoding="utf-8")
+        return read_portfolio(config.path)
+
+    return write
+
+
+def test_covariates_are_counted_and_leaks_refused(with_covariates, subscriptions, counts):
+    config = with_covariates('"plan", "age", "region", "gone"', "cuts = { age = [40] }")
+    data = load_unit(config, "mobile")
+    assert [one.name for one in data.covariates] == ["plan", "age", "region"]
+    assert [one.name for one in data.refused] == ["gone"] and "out-of-sample AUC 1.00" in data.refused[0].reason
+    pd.testing.assert_frame_equal(data.counts, counts, check_dtype=False)
+    assert len(data.pattern_counts["pattern"].unique()) == 8
+    by_plan = data.pattern_counts.groupby("plan")["subscriptions"].sum()
+    assert by_plan.to_dict() == subscriptions.groupby("plan").size().to_dict()
+    laid = lay_out_units({"mobile": data})
+    assert laid.left.sum() == counts.loc[counts["churned"], "subscriptions"].sum()
+    table = drivers.tabulate_covariates({"mobile": data})
+    assert table["used"].tolist() == [True, True, True, False]
+    split = data.end_month - 12
+    early = lay_out_units({"mobile": data}, until=split)
+    known = censor_counts(counts, split)
+    assert early.left.sum() == known.loc[known["churned"], "subscriptions"].sum()
+    assert early.active["subscriptions"].sum() == known.loc[~known["churned"], "subscriptions"].sum()
+
+
+def test_an_unknown_covariate_is_named_with_the_nearest_column(with_covariates):
+    config = with_covariates('"regoin"')
+    with pytest.raises(DataError, match=r"names the column regoin, which is neither .* did you mean region\?"):
+        prepare_unit(config, "mobile")
+
+
+def test_records_from_a_day_on_make_older_subscribers_enter_late(with_covariates):
+    config = with_covariates('"plan"', "records_from = 2025-01-15")
+    data = load_unit(config, "mobile")
+    assert data.observed_from == 12 * 2025 + 1
+    rows = lay_out_units({"mobile": data}).rows
+    assert (rows["entry"] > 0).any() and (rows["entry"] <= rows["tenure"]).all()
+
+
+def test_drivers_are_fitted_chosen_and_saved(with_covariates):
+    config = with_covariates('"plan", "region"')
+    units = load_units(config)
+    pools = drivers.fit_pools(config, units)
+    assert [pool.units for pool in pools] == [("mobile",)]
+    assert drivers.tabulate_gates(pools)["passed"].all()
+    effects = drivers.tabulate_drivers(pools).set_index(["covariate", "level"])
+    assert effects.loc[("plan", "basic"), "ratio_low"] > 1 > effects.loc[("plan", "pro"), "ratio_high"]
+    written = drivers.save_pools(config, units, pools)
+    assert all(path.is_file() for path in written)
+    saved = drivers.load_drivers(config, "mobile")
+    assert saved["facts"]["passed"] and saved["facts"]["model"] in ("sBG", "BdW", "Hazard")
+    assert {"plan", "region", "tenure", "leaves_3", "leaves_3_low"} <= set(saved["risk"].columns)
+    assert drivers.tabulate_check(pools)["inside"].mean() > 0.7
+
+
+def test_units_with_few_leavers_have_no_drivers(portfolio):
+    config = portfolio(small([(f"c{i}", f"2024-01-{1 + i % 28:02d}", None, 9.0) for i in range(50)]))
+    units = load_units(config)
+    assert drivers.fit_pools(config, units) == []
+    assert drivers.load_drivers(config, "mobile") == {}
+    for make in (drivers.tabulate_drivers, drivers.tabulate_check, drivers.tabulate_choices, drivers.tabulate_gates):
+        assert make([]).empty

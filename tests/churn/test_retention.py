@@ -135,3 +135,15 @@ def test_summary_brackets_the_mean(counts):
     seen = table[table["at_risk"] > 0]
     assert (seen["hazard_low"] <= seen["hazard"]).all() and (seen["hazard"] <= seen["hazard_high"]).all()
     assert (table.groupby("plan")["retention"].diff().dropna() <= 0).all()
+
+
+def test_leavers_of_one_month_alone_are_no_shock():
+    """A snapshot marks who has left, all on its day: that tells nothing about how months differ."""
+    rng = np.random.default_rng(1)
+    tenure = rng.integers(0, 40, 3000)
+    left = rng.random(3000) < 0.2
+    frame = pd.DataFrame({"plan": "a", "joined": 1000 - tenure, "tenure": tenure, "churned": left})
+    counts = frame.groupby(["plan", "joined", "tenure", "churned"], as_index=False).size()
+    counts = counts.rename(columns={"size": "subscriptions"})
+    counts = counts.assign(price=1.0, price_sq=1.0, billed=0.0, price_billed=0.0, unpriced=0)
+    assert fit_hazard(counts, draws=50).shock_sd == 0.0

@@ -21,6 +21,7 @@ GOOD = {"active": 1000, "leavers": 900, "extrapolated": 0.1, "unpriced": 0.0, "h
         ({"active": 0}, "withheld", "No subscription is active"),
         ({"leavers": 0}, "withheld", "The data hold 0 leavers"),
         ({"leavers": 100}, "caution", "100 leavers only"),
+        ({"leaving_months": 1}, "caution", "All leavers left in one and the same month, as in a snapshot"),
         ({"extrapolated": 0.4}, "caution", "40% of the months forecast lie beyond"),
         ({"unpriced": 0.02}, "caution", "2.0% of the active subscriptions have no positive price"),
         ({"holdout": None}, "caution", "had come and gone before the last 12 months"),

@@ -1,67 +1,20 @@
 """The CDNOW sample: published counts, estimates and forecasts from the log of transactions."""
 
-import json
-import os
-from datetime import date
-from pathlib import Path
-
-import ibis
 import numpy as np
 import pandas as pd
 import pytest
 
 from cvmlib import inference
 from cvmlib.clv import gamma_gamma, purchase_model, spend_model
-from cvmlib.clv.counts import count_customers, count_purchases, count_rows
+from cvmlib.clv.counts import count_rows
 from cvmlib.clv.families import bg_nbd
-
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data"))
-SPLIT, END = date(1997, 9, 30), date(1998, 6, 30)
-WEEK = 7.0
-
-
-def stored(name: str) -> Path:
-    path = DATA / name
-    if not path.is_file():
-        pytest.skip(f"{name} is not in {DATA}; set CVM_DATA to the folder that holds it")
-    return path
-
-
-@pytest.fixture(scope="module")
-def reference() -> dict:
-    return json.loads(stored("reference_values.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def table():
-    """Customers counted from the log at the end of the calibration, with the 39 weeks after it."""
-    log = pd.read_csv(stored("clv/cdnow_sample.csv.gz"), parse_dates=["date"])
-    log = log.rename(columns={"amount": "value"}).astype({"customer_id": str})[["customer_id", "date", "value"]]
-    return count_customers(count_purchases(ibis.memtable(log)), SPLIT, holdout_end=END)
-
-
-@pytest.fixture(scope="module")
-def customers(table) -> pd.DataFrame:
-    return table.to_pandas().assign(ID=lambda t: t["customer_id"].astype(int)).sort_values("ID", ignore_index=True)
-
-
-@pytest.fixture(scope="module")
-def rows(table) -> pd.DataFrame:
-    """Weighted count rows, in days, of one unit."""
-    return count_rows(table).to_pandas().assign(unit="cdnow")
+from tests.published.printed import WEEK, same_as_printed, stored
 
 
 @pytest.fixture(scope="module")
 def fitted(rows) -> bg_nbd.MaximumLikelihood:
     weeks = (rows["recency"] / WEEK, rows["T"] / WEEK)
     return bg_nbd.fit_maximum_likelihood(rows["frequency"], *weeks, rows["customers"])
-
-
-def same_as_printed(found: float, printed: float) -> bool:
-    """Whether a figure rounds to the printed one, to every digit that was printed."""
-    digits = len(repr(printed).partition(".")[2])
-    return round(found, digits) == printed
 
 
 def test_counts_are_the_published_ones(customers, reference):

@@ -1,9 +1,5 @@
 """Donations of first-time donors of 1995 (Fader, Hardie and Shang 2010): published estimates and expectations."""
 
-import json
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,16 +7,7 @@ from scipy import special
 
 from cvmlib.clv.families import bg_bb, bg_bb_forecast
 from cvmlib.clv.families.bg_nbd import MaximumLikelihood
-
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data"))
-
-
-def stored(name: str) -> Path:
-    path = DATA / name
-    if not path.is_file():
-        pytest.skip(f"{name} is not in {DATA}; set CVM_DATA to the folder that holds it")
-    return path
+from tests.published.printed import same_as_printed, stored
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +33,14 @@ def row_of(rows: pd.DataFrame, frequency: int, recency: int) -> int:
     return rows.index[(rows["frequency"] == frequency) & (rows["recency"] == recency)].item()
 
 
-def test_estimates(rows, fitted):
-    reference = json.loads(stored("reference_values.json").read_text(encoding="utf-8"))["donations_bgbb"]
+def test_estimates(rows, fitted, reference):
+    reference = reference["donations_bgbb"]
     assert rows["weights"].sum() == reference["customers"]
     for source in ("published", "refit"):
         for name in (*bg_bb.PARAMETERS, "ll"):
             printed = reference[source][name]
             found = fitted.log_likelihood if name == "ll" else fitted.parameters[name]
-            assert round(found, len(repr(printed).partition(".")[2])) == printed, (source, name)
+            assert same_as_printed(found, printed), (source, name)
 
 
 def test_donors_by_frequency(rows, fitted):
@@ -80,4 +67,4 @@ def test_expected_donations(rows, expected):
     assert (purchases[:5].sum(axis=0) @ rows["weights"]).round(1) == 12884.2
     for frequency, recency, printed in ((0, 0, 0.1302), (4, 5, 3.628)):
         total = purchases.sum(axis=0)[row_of(rows, frequency, recency)]
-        assert round(total, len(repr(printed).partition(".")[2])) == printed
+        assert same_as_printed(total, printed)

@@ -1,60 +1,17 @@
 """MBG/NBD and regular timing on the CDNOW sample: published estimates, and what the gaps say about k."""
 
-import json
-import os
-from datetime import date
-from pathlib import Path
-
-import ibis
 import numpy as np
 import pandas as pd
 import pytest
 
 from cvmlib.clv import regularity
-from cvmlib.clv.counts import count_customers, count_purchases
 from cvmlib.clv.families import bg_cnbd, bg_nbd
-
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data"))
-SPLIT = date(1997, 9, 30)
-WEEK = 7.0
-
-
-def stored(name: str) -> Path:
-    path = DATA / name
-    if not path.is_file():
-        pytest.skip(f"{name} is not in {DATA}; set CVM_DATA to the folder that holds it")
-    return path
+from tests.published.printed import SPLIT, WEEK, same_as_printed
 
 
 @pytest.fixture(scope="module")
-def published() -> dict:
-    reference = json.loads(stored("reference_values.json").read_text(encoding="utf-8"))
+def published(reference) -> dict:
     return reference["more_published"]["mbg_nbd_cdnow_sample"]
-
-
-@pytest.fixture(scope="module")
-def log() -> pd.DataFrame:
-    log = pd.read_csv(stored("clv/cdnow_sample.csv.gz"), parse_dates=["date"])
-    return log.rename(columns={"amount": "value"}).astype({"customer_id": str})[["customer_id", "date", "value"]]
-
-
-@pytest.fixture(scope="module")
-def customers(log) -> pd.DataFrame:
-    """Counts in weeks."""
-    table = count_customers(count_purchases(ibis.memtable(log)), SPLIT).to_pandas()
-    return table.assign(recency=table["recency"] / WEEK, T=table["T"] / WEEK)
-
-
-@pytest.fixture(scope="module")
-def counts(customers) -> list[np.ndarray]:
-    return [customers[name].to_numpy(dtype=float) for name in ("frequency", "recency", "T")]
-
-
-def same_as_printed(found: float, printed: float) -> bool:
-    """Whether a figure rounds to the printed one, to every digit that was printed."""
-    digits = len(repr(printed).partition(".")[2])
-    return round(found, digits) == printed
 
 
 def test_estimates(counts, published):

@@ -1,61 +1,17 @@
 """Pareto/NBD and NBD on the CDNOW sample: published estimates, log-likelihoods and forecasts."""
 
-import json
-import os
-from datetime import date
-from pathlib import Path
-
-import ibis
 import numpy as np
-import pandas as pd
 import pytest
 
 from cvmlib import inference
 from cvmlib.clv import purchase_model
-from cvmlib.clv.counts import count_customers, count_purchases
 from cvmlib.clv.families import nbd, pareto_nbd, registry
-
-ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data"))
-SPLIT, END = date(1997, 9, 30), date(1998, 6, 30)
-WEEK = 7.0
-
-
-def stored(name: str) -> Path:
-    path = DATA / name
-    if not path.is_file():
-        pytest.skip(f"{name} is not in {DATA}; set CVM_DATA to the folder that holds it")
-    return path
-
-
-@pytest.fixture(scope="module")
-def reference() -> dict:
-    return json.loads(stored("reference_values.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def customers() -> pd.DataFrame:
-    """Customers counted from the log at the end of the calibration, with the 39 weeks after it; weeks."""
-    log = pd.read_csv(stored("clv/cdnow_sample.csv.gz"), parse_dates=["date"])
-    log = log.rename(columns={"amount": "value"}).astype({"customer_id": str})[["customer_id", "date", "value"]]
-    table = count_customers(count_purchases(ibis.memtable(log)), SPLIT, holdout_end=END).to_pandas()
-    return table.assign(recency=table["recency"] / WEEK, T=table["T"] / WEEK)
-
-
-@pytest.fixture(scope="module")
-def counts(customers) -> list[np.ndarray]:
-    return [customers[name].to_numpy(dtype=float) for name in ("frequency", "recency", "T")]
+from tests.published.printed import WEEK, same_as_printed
 
 
 @pytest.fixture(scope="module")
 def fitted(counts) -> pareto_nbd.MaximumLikelihood:
     return pareto_nbd.fit_maximum_likelihood(*counts)
-
-
-def same_as_printed(found: float, printed: float) -> bool:
-    """Whether a figure rounds to the printed one, to every digit that was printed."""
-    digits = len(repr(printed).partition(".")[2])
-    return round(found, digits) == printed
 
 
 def test_pareto_nbd_estimates(fitted, reference):
@@ -93,11 +49,7 @@ def test_the_published_holdout_forecast(customers, counts, fitted, reference):
     assert round(100 * (1 - expected / actual)) == printed["week78_cumulative_underforecast_pct"]["pareto_nbd"]
 
 
-def test_the_bayesian_fit_converges_near_maximum_likelihood(counts, fitted):
-    columns = dict(zip(("frequency", "recency", "T"), counts, strict=True))
-    rows = pd.DataFrame(columns).assign(recency=lambda t: t["recency"] * WEEK, T=lambda t: t["T"] * WEEK)
-    rows = rows.astype({"frequency": int}).groupby(["frequency", "recency", "T"], as_index=False).size()
-    rows = rows.rename(columns={"size": "customers"}).assign(unit="cdnow")
+def test_the_bayesian_fit_converges_near_maximum_likelihood(rows, fitted):
     fit = purchase_model.fit(rows, inference.Sampling(draws=1000, tune=600, chains=3), family=registry.PARETO_NBD)
     assert fit.diagnostics.passed, fit.diagnostics
     draws, modes = fit.draws("cdnow", 3000), fitted.parameters

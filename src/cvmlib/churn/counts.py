@@ -4,6 +4,7 @@ Everything later (life table, cohort triangle, flow by month, forecast, holdout)
 ``plan x month of joining x tenure x left``, whose size depends on the number of months, not of subscribers.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import ibis
@@ -20,7 +21,7 @@ ALL_PLANS = "all"
 COUNT_COLUMNS = ("subscriptions", "price", "price_sq", "billed", "price_billed", "unpriced")
 
 
-def build_spells(table: ir.Table, end: date, max_plans: int = MAX_PLANS) -> ir.Table:
+def build_spells(table: ir.Table, end: date, max_plans: int = MAX_PLANS, keep: Sequence[str] = ()) -> ir.Table:
     """One row per subscription spell, with its tenure on the month grid.
 
     Parameters
@@ -32,6 +33,8 @@ def build_spells(table: ir.Table, end: date, max_plans: int = MAX_PLANS) -> ir.T
         End of observation. Spells that start later are left out; an end after it is not known yet (right censoring).
     max_plans : int, default 12
         The largest plans keep their name, the others are counted together as "other plans".
+    keep : sequence of str
+        Further columns of `table` to keep, such as covariates.
 
     Returns
     -------
@@ -53,6 +56,7 @@ def build_spells(table: ir.Table, end: date, max_plans: int = MAX_PLANS) -> ir.T
         start=start,
         end=stop,
         end_reason=table["end_reason"].cast("string") if "end_reason" in columns else ibis.null("string"),
+        **{name: table[name] for name in keep},
     ).filter(lambda t: (t.start <= ibis.literal(end)) & (t.end.isnull() | (t.end >= t.start)))
     joined = month_index_column(spells.start, closing)
     left = month_index_column(spells.end, closing)

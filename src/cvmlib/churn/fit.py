@@ -88,8 +88,14 @@ def fit_unit(portfolio: Portfolio, subscribers: UnitSubscribers, draws: int = DR
         unpriced=float(active["unpriced"].sum() / max(active["subscriptions"].sum(), 1)),
         holdout=holdout,
         holdout_months=portfolio.holdout_months,
+        leaving_months=_count_leaving_months(data.counts),
     )
     return UnitFit(data, posterior, forecast, scores, holdout, judge(evidence))
+
+
+def _count_leaving_months(counts: pd.DataFrame) -> int:
+    left = counts[counts["churned"]]
+    return int((left["joined"] + left["tenure"]).nunique())
 
 
 def fit_units(portfolio: Portfolio, units: Mapping[str, UnitSubscribers]) -> dict[str, UnitFit]:
@@ -304,33 +310,6 @@ def save_posterior(posterior: HazardPosterior, path: Path, provenance: dict) -> 
     notes = path.with_suffix(".json")
     notes.write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return [path, notes]
-
-
-def load_posterior(portfolio: Portfolio, unit: str) -> tuple[HazardPosterior, dict]:
-    """Read what `save_posterior` wrote.
-
-    Raises
-    ------
-    DataError
-        When the unit has not been fitted yet.
-    """
-    import xarray as xr
-
-    path = posterior_path(portfolio, unit)
-    _require(path, unit)
-    with xr.open_dataset(path, engine="h5netcdf") as stored:
-        data = stored.load()
-    posterior = HazardPosterior(
-        plans=tuple(str(name) for name in data["plan"].values),
-        hazard=data["hazard"].values.astype(float),
-        at_risk=data["at_risk"].values,
-        leavers=int(data.attrs["leavers"]),
-        level=data["level"].values,
-        shock_sd=float(data.attrs["shock_sd"]),
-        shock_persistence=float(data.attrs["shock_persistence"]),
-        billed=float(data.attrs["billed"]),
-    )
-    return posterior, json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
 
 
 def load_value(portfolio: Portfolio, unit: str) -> dict:

@@ -1,18 +1,35 @@
 """From a unit's tables to its count tables on disk, and back into memory for the notebooks."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 import ibis.expr.types as ir
 import pandas as pd
+from ibis.backends import BaseBackend
 
+from cvmlib.business_unit import BusinessUnit
 from cvmlib.churn.counts import build_life_table, build_spells, count_subscriptions, infer_observed_from
+from cvmlib.churn.covariates import (
+    Covariate,
+    Refusal,
+    as_notes,
+    count_patterns,
+    find_levels,
+    from_notes,
+    join_columns,
+    label_spells,
+    number_patterns,
+)
+from cvmlib.churn.leakage import find_leaks
+from cvmlib.churn.lifetimes import Lifetimes, lay_out
 from cvmlib.churn.months import closing_day, month_index
-from cvmlib.portfolio import BusinessUnit, Portfolio
+from cvmlib.portfolio import Portfolio
 from cvmlib.tables.checks import check_unit
-from cvmlib.tables.cleaning import clean_subscriptions
+from cvmlib.tables.cleaning import clean_keyed, clean_subscriptions
+from cvmlib.tables.contracts import CONTRACTS
 from cvmlib.tables.problems import CheckReport
 from cvmlib.tables.sources import connect, mapped_table
 
@@ -43,6 +60,12 @@ class UnitSubscribers:
         First grid month whose leavers are recorded, when older subscriptions are survivors only.
     customers, active_customers : int
         Customers ever, and with an active subscription.
+    pattern_counts : pandas.DataFrame
+        pattern, the covariates, joined, tenure, churned, involuntary, subscriptions.
+    covariates : tuple of Covariate
+        What may drive leaving.
+    refused : tuple of Refusal
+        Columns named as covariates that are not used, and why.
     """
 
     unit: BusinessUnit
@@ -55,6 +78,9 @@ class UnitSubscribers:
     observed_from: int | None
     customers: int
     active_customers: int
+    pattern_counts: pd.DataFrame
+    covariates: tuple[Covariate, ...]
+    refused: tuple[Refusal, ...]
 
 
 def contractual_units(portfolio: Portfolio) -> list[str]:
@@ -81,7 +107,8 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     -------
     list of pathlib.Path
         checks.json, subscribers.parquet (one row per subscription spell), subscription_counts.parquet,
-        life_table.parquet, leaving.parquet, subscribers.json (end of observation, customers).
+        life_table.parquet, leaving.parquet, patterns.parquet and pattern_counts.parquet (covariates), subscribers.json
+        (end of observation, customers, what became of the covariates).
 
     Raises
     ------
@@ -95,13 +122,14 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     (folder / "checks.json").write_text(checks.to_json(), encoding="utf-8")
     checks.raise_if_fatal()
     end = checks.end_of_observation
-    table = clean_subscriptions(mapped_table(portfolio, unit, "subscriptions", con), end)
     stored = folder / "subscribers.parquet"
-    build_spells(table, end).to_parquet(stored)
-    spells = con.read_parquet(str(stored))
+    spells, patterns, notes_on_covariates = _write_spells(portfolio, unit, con, end, stored)
     counts = count_subscriptions(spells)
-    observed_from = infer_observed_from(counts)
+    records_from = portfolio.units[unit].retention.records_from
+    observed_from = infer_observed_from(counts) if records_from is None else _first_month(records_from, end)
     frames = {
+        "patterns.parquet": patterns,
+        "pattern_counts.parquet": count_patterns(spells),
         COUNTS_FILE: counts,
         "life_table.parquet": build_life_table(counts, "plan", observed_from),
         "leaving.parquet": _count_leaving(spells),
@@ -110,13 +138,53 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     for name, frame in frames.items():
         frame.to_parquet(folder / name, index=False)
         written.append(folder / name)
-    notes = _count_customers(spells) | {
-        "end_month": month_index(end, closing_day(end)),
-        "observed_from": observed_from,
-        "end_of_observation": end.isoformat(),
-    }
+    notes = (
+        _count_customers(spells)
+        | {
+            "end_month": month_index(end, closing_day(end)),
+            "observed_from": observed_from,
+            "end_of_observation": end.isoformat(),
+        }
+        | notes_on_covariates
+    )
     (folder / "subscribers.json").write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
     return [folder / "checks.json", stored, *written, folder / "subscribers.json"]
+
+
+def _write_spells(
+    portfolio: Portfolio, unit: str, con: BaseBackend, end: date, stored: Path
+) -> tuple[ir.Table, pd.DataFrame, dict]:
+    """Write the spells with their covariate pattern; return them, the patterns, and what became of the covariates."""
+    settings = portfolio.units[unit].retention
+    table = clean_subscriptions(mapped_table(portfolio, unit, "subscriptions", con), end)
+    known = CONTRACTS["subscriptions"].column_by_name
+    wanted = {*settings.covariates, *settings.measured_on.values()} & set(table.columns) - set(known)
+    spells = build_spells(table, end, keep=sorted(wanted))
+    if not settings.covariates:
+        numbered, patterns = number_patterns(spells, [])
+        numbered.to_parquet(stored)
+        return con.read_parquet(str(stored)), patterns, as_notes([], [])
+    customers = None
+    if "customers" in portfolio.units[unit].tables:
+        customers = clean_keyed(mapped_table(portfolio, unit, "customers", con), "customers")
+    raw = stored.with_name("spells.parquet")
+    join_columns(spells, customers, portfolio.units[unit]).to_parquet(raw)
+    spells = con.read_parquet(str(raw))
+    refused = find_leaks(spells, settings.covariates, settings.measured_on, settings.records_from)
+    names = [name for name in settings.covariates if name not in {one.name for one in refused}]
+    covariates, useless = find_levels(spells, names, settings.cuts)
+    numbered, patterns = number_patterns(label_spells(spells, covariates), covariates)
+    spare = {*settings.covariates, *settings.measured_on.values()} - set(known)
+    numbered.drop(*sorted(spare)).to_parquet(stored)
+    raw.unlink()
+    return con.read_parquet(str(stored)), patterns, as_notes(covariates, [*refused, *useless])
+
+
+def _first_month(records_from: date, end: date) -> int:
+    """Grid month from which leavers are recorded: the first that begins on this day or later."""
+    closing = closing_day(end)
+    month = month_index(records_from, closing)
+    return month if month_index(records_from - timedelta(days=1), closing) < month else month + 1
 
 
 def _count_leaving(spells: ir.Table) -> pd.DataFrame:
@@ -156,6 +224,8 @@ def load_unit(portfolio: Portfolio, unit: str) -> UnitSubscribers:
     if not (folder / "subscribers.json").is_file():
         prepare_unit(portfolio, unit)
     notes = json.loads((folder / "subscribers.json").read_text(encoding="utf-8"))
+    covariates, refused = from_notes(notes)
+    patterns = pd.read_parquet(folder / "patterns.parquet").drop(columns="subscriptions")
     return UnitSubscribers(
         unit=portfolio.units[unit],
         folder=folder,
@@ -167,9 +237,42 @@ def load_unit(portfolio: Portfolio, unit: str) -> UnitSubscribers:
         observed_from=notes["observed_from"],
         customers=notes["customers"],
         active_customers=notes["active_customers"],
+        pattern_counts=patterns.merge(pd.read_parquet(folder / "pattern_counts.parquet"), on="pattern"),
+        covariates=tuple(covariates),
+        refused=tuple(refused),
     )
 
 
 def load_units(portfolio: Portfolio, units: Iterable[str] | None = None) -> dict[str, UnitSubscribers]:
     """`load_unit` for several units; all contractual ones when none are named."""
     return {unit: load_unit(portfolio, unit) for unit in (contractual_units(portfolio) if units is None else units)}
+
+
+def lay_out_units(units: Mapping[str, UnitSubscribers], until: int | None = None) -> Lifetimes:
+    """Arrange the counted subscriptions of several units for the retention models.
+
+    Parameters
+    ----------
+    units : mapping of str to UnitSubscribers
+        Prepared units; in all of them the renewals of the first.
+    until : int, optional
+        Grid month after which nothing is known, to hold the later ones out.
+    """
+    names = list(dict.fromkeys(one.name for data in units.values() for one in data.covariates))
+    parts = [_known_by(data, until).assign(unit=name) for name, data in units.items()]
+    table = pd.concat(parts, ignore_index=True).reindex(columns=[*parts[0].columns.union(names, sort=False)])
+    renewal = next(iter(units.values())).unit.retention.renewal_months
+    return lay_out(table, names, renewal)
+
+
+def _known_by(data: UnitSubscribers, until: int | None) -> pd.DataFrame:
+    """A unit's counts by pattern, with the first month at risk, as known at the end of a grid month."""
+    counts = data.pattern_counts
+    if until is not None:
+        counts = counts[counts["joined"] <= until]
+        later = (counts["joined"] + counts["tenure"] > until) | ~counts["churned"]
+        tenure = counts["tenure"].where(~later, until - counts["joined"])
+        counts = counts.assign(tenure=tenure, churned=counts["churned"] & ~later)
+        counts["involuntary"] &= counts["churned"]
+    entry = 0 if data.observed_from is None else (data.observed_from - counts["joined"]).clip(lower=0)
+    return counts.assign(entry=entry)

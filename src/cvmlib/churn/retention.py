@@ -139,7 +139,7 @@ def estimate_shocks(n: np.ndarray, d: np.ndarray, hazard: np.ndarray) -> tuple[f
     square = (expected**2).sum()
     variance = ((excess**2).sum() - chance.sum()) / square if square > 0 else 0.0
     months = max(1.0, expected.sum() ** 2 / square) if square > 0 else 1.0
-    if variance <= 0:
+    if variance <= 0 or np.count_nonzero(observed) < 2:  # leavers of one month alone do not tell how months differ
         return 0.0, 0.0, months
     cross = (expected[1:] * expected[:-1]).sum()
     persistence = (excess[1:] * excess[:-1]).sum() / cross / variance if cross > 0 else 0.0

@@ -8,10 +8,36 @@ from scipy.stats import norm
 
 from cvmlib.churn.counts import active_cells, censor_counts
 from cvmlib.churn.forecast import Forecast, Terms, forecast_cells, share_extrapolated, summarise_draws
+from cvmlib.churn.metrics import Outcomes
 from cvmlib.churn.months import month_label
+from cvmlib.churn.projection import KAPLAN_MEIER, compare_projections, project
 from cvmlib.churn.retention import HazardPosterior, fit_hazard
+from cvmlib.churn.scores import follow, pick_horizons, score_forecasts, tabulate_calibration
 
 MIN_HISTORY_MONTHS = 6
+MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The subscriptions of a holdout, how they were forecast, and what they did.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        The forecast's cells at the split.
+    outcomes : Outcomes
+        Rows of subscriptions, in months after the split.
+    cell : int array, shape (rows,)
+        Cell of each row.
+    forecasts : dict of str to array, shape (cells, months + 1)
+        Probability to be there after 0, 1, … months, by the model ("model") and the plain projections.
+    """
+
+    cells: pd.DataFrame
+    outcomes: Outcomes
+    cell: np.ndarray
+    forecasts: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -34,6 +60,8 @@ class HoldoutCheck:
     cells : pandas.DataFrame
         plan, tenure_from, tenure_to (months), subscriptions, actual, expected, low, high, inside: subscriptions still
         active at the end of the holdout by group.
+    trial : Trial
+        The subscriptions one row by one, with the forecasts that are scored.
     """
 
     split: int
@@ -42,6 +70,7 @@ class HoldoutCheck:
     course: pd.DataFrame
     total: dict
     cells: pd.DataFrame
+    trial: Trial | None = None
 
     @property
     def coverage(self) -> float:
@@ -93,13 +122,55 @@ def check_holdout(
     forecast = forecast_cells(posterior, cells, Terms(months), seed + 1)
     actual = count_outcomes(counts, split, months)
     course = _course(forecast, actual, split, interval)
+    trial = _follow(counts, forecast, known, split, months, observed_from)
+    staying = trial.forecasts[KAPLAN_MEIER][:, 1:]
     course["km"] = np.nan
-    course.loc[course["measure"] == "active subscriptions", "km"] = project_kaplan_meier(known, cells, months)
+    course.loc[course["measure"] == "active subscriptions", "km"] = cells["subscriptions"].to_numpy() @ staying
     total = summarise_draws(forecast.revenue.sum(axis=1), interval) | {"actual": float(actual["revenue"].sum())}
     total["inside"] = bool(total["low"] <= total["actual"] <= total["high"])
     total["bias"] = total["mean"] / total["actual"] - 1 if total["actual"] > 0 else np.nan
     groups = _groups(counts, forecast, split, months, interval)
-    return HoldoutCheck(split, months, int(cells["subscriptions"].sum()), course, total, groups)
+    return HoldoutCheck(split, months, int(cells["subscriptions"].sum()), course, total, groups, trial)
+
+
+def _follow(
+    counts: pd.DataFrame,
+    forecast: Forecast,
+    known: pd.DataFrame,
+    split: int,
+    months: int,
+    observed_from: int | None,
+) -> Trial:
+    """Follow the subscriptions forecast over the holdout, and project them plainly as well."""
+    cells = forecast.cells.reset_index(drop=True)
+    forecasts = {MODEL: forecast.survival} | project(known, cells["tenure"].to_numpy(), months, observed_from)
+    return Trial(cells, *follow(counts, cells, split, months), forecasts)
+
+
+def tabulate_scores(check: HoldoutCheck, interval: float = 0.9, seed: int = 1) -> pd.DataFrame:
+    """Score the model's forecast of the holdout and the plain projections, see `cvmlib.churn.scores.score_forecasts`.
+
+    The skill is measured against Kaplan-Meier.
+    """
+    trial, horizons = check.trial, pick_horizons(check.months)
+    columns = horizons.astype(np.int64)
+    forecasts = {name: survival[trial.cell][:, columns] for name, survival in trial.forecasts.items()}
+    return score_forecasts(trial.outcomes, forecasts, horizons, KAPLAN_MEIER, interval, seed=seed)
+
+
+def tabulate_risks(check: HoldoutCheck, interval: float = 0.9, seed: int = 1) -> pd.DataFrame:
+    """Compare the model's risks with what happened, see `cvmlib.churn.scores.tabulate_calibration`."""
+    trial, horizons = check.trial, pick_horizons(check.months)
+    survival = trial.forecasts[MODEL][trial.cell][:, horizons.astype(np.int64)]
+    return tabulate_calibration(trial.outcomes, survival, horizons, interval, seed=seed)
+
+
+def tabulate_projections(check: HoldoutCheck) -> pd.DataFrame:
+    """Compare all forecasts of the holdout with what happened, see `cvmlib.churn.projection.compare_projections`."""
+    trial = check.trial
+    course = check.course[check.course["measure"] == "active subscriptions"]
+    months, actual = course["month"].tolist(), course["actual"].to_numpy()
+    return compare_projections(trial.forecasts, trial.cells["subscriptions"].to_numpy(), actual, months)
 
 
 def count_outcomes(counts: pd.DataFrame, split: int, months: int) -> pd.DataFrame:
@@ -233,29 +304,6 @@ def log_log_interval(
         low, high = retention ** np.exp(half), retention ** np.exp(-half)
     low = np.where(np.isfinite(low) & (retention > 0), low, 0.0)
     return low, np.where(np.isfinite(high), high, 1.0)
-
-
-def project_kaplan_meier(known: pd.DataFrame, cells: pd.DataFrame, months: int) -> np.ndarray:
-    """Naive baseline: survivors by the plain life table of all plans, held flat beyond its end.
-
-    Returns
-    -------
-    array, shape (months,)
-        Expected active subscriptions at the end of each month.
-    """
-    left = known.loc[known["churned"]].groupby("tenure")["subscriptions"].sum()
-    length = int(known["tenure"].max()) + 1
-    exits = np.bincount(known["tenure"], weights=known["subscriptions"], minlength=length)
-    at_risk = exits[::-1].cumsum()[::-1]
-    hazard = left.reindex(range(length), fill_value=0).to_numpy() / np.maximum(at_risk, 1)
-    late = hazard[1:] @ at_risk[1:] / max(at_risk[1:].sum(), 1)
-    hazard = np.concatenate([hazard, np.full(months + 2, late)])
-    tenure, active = cells["tenure"].to_numpy(), cells["subscriptions"].to_numpy(float)
-    course = []
-    for month in range(months):
-        active = active * (1 - hazard[np.minimum(tenure + 1 + month, len(hazard) - 1)])
-        course.append(active.sum())
-    return np.array(course)
 
 
 def count_extrapolated(forecast: Forecast, posterior: HazardPosterior) -> float:

@@ -9,9 +9,10 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cvmlib.business_unit import BusinessUnit
 from cvmlib.churn.forecast import Forecast, Terms, summarise_draws
 from cvmlib.churn.months import month_label
-from cvmlib.portfolio import BusinessUnit, Portfolio
+from cvmlib.portfolio import Portfolio
 
 SCORES = ("p_active", "expected_months", "discounted_months")
 

@@ -29,6 +29,8 @@ class Evidence:
         The check on the last months, when one was possible.
     holdout_months : int
         Months that should have been held out.
+    leaving_months : int
+        Calendar months in which somebody left; leavers of one alone are those of a snapshot.
     """
 
     active: int
@@ -37,6 +39,7 @@ class Evidence:
     unpriced: float
     holdout: HoldoutCheck | None
     holdout_months: int
+    leaving_months: int = 2
 
 
 def judge(evidence: Evidence) -> dict:
@@ -72,6 +75,11 @@ def _judge_data(evidence: Evidence, withheld: list[str], caution: list[str], sou
         caution.append(f"Retention is learned from {evidence.leavers} leavers only, so the intervals are wide.")
     else:
         sound.append(f"Retention is learned from {evidence.leavers:,} leavers.")
+    if evidence.leaving_months == 1 and evidence.leavers >= TOO_FEW_LEAVERS:
+        caution.append(
+            "All leavers left in one and the same month, as in a snapshot of who is there and who is not: how months "
+            "differ, and whether a forecast of later months holds, cannot be told from it."
+        )
     if evidence.extrapolated > EXTRAPOLATED_LIMIT:
         caution.append(
             f"{evidence.extrapolated:.0%} of the months forecast lie beyond any tenure seen so far: there the forecast "
