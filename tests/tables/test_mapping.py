@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.portfolio import TableSource
+from cvmlib.business_unit import TableSource
 from cvmlib.tables.contracts import CONTRACTS
 from cvmlib.tables.mapping import SOURCE_ROW, map_table
 from cvmlib.tables.sources import mapped_table

@@ -5,12 +5,22 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from cvmlib.tables.contracts import CONTRACTS, Column
+from cvmlib.tables.contracts import COMPULSORY, CONTRACTS, Column
 from cvmlib.tables.findings import Findings, as_rows
 from cvmlib.tables.mapping import RAW, Mapping
 from cvmlib.tables.problems import Problem, count_words
 
-_SIGNED = frozenset({("outcomes", "value"), ("conversions", "value")})
+_SIGNED = frozenset(
+    {
+        ("outcomes", "value"),
+        ("conversions", "value"),
+        ("assignments", "outcome"),
+        ("lift_tests", "spend"),
+        ("media", "spend"),
+        ("lift_tests", "lift"),
+        ("lift_tests", "relative_lift"),
+    }
+)
 
 
 def check_records(findings: Findings) -> dict[str, Any]:
@@ -124,7 +134,7 @@ def check_links(unit: str, main: str, mappings: dict[str, Mapping]) -> list[Prob
         All tolerable.
     """
     problems = []
-    if main in mappings and "customers" in mappings:
+    if main in COMPULSORY.values() and main in mappings and "customers" in mappings:
         problems += _customer_links(unit, main, mappings[main].kept, mappings["customers"])
     if "products" in mappings and "transactions" in mappings and "product_id" in mappings["transactions"].columns:
         sold, known = mappings["transactions"].kept, mappings["products"].kept

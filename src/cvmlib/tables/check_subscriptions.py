@@ -27,6 +27,8 @@ _DROPPED = {
     "negative_price": ("price", "{rows} have a negative price", "dropped."),
 }
 
+_SNAPSHOT = 20  # contracts that all end on one day are no coincidence
+
 
 def check_subscriptions(findings: Findings, end: datetime.date | None) -> dict[str, Any]:
     """Check mapped subscriptions and record what is found.
@@ -92,6 +94,7 @@ def _check_contracts(findings: Findings, end: datetime.date, used: int) -> dict[
         overlaps=marked.overlaps.sum(),
         first=marked.start.min(),
         last=marked.start.max(),
+        first_end=marked.end.min(),
         last_end=marked.end.max(),
         free=(marked.price == 0).sum(),
         **measures,
@@ -136,6 +139,13 @@ def _report_contracts(findings: Findings, found: Any, used: int, allowed: tuple[
         message = f"all contracts start on {found['first']:%Y-%m-%d} and none has ended"
         remedy = "check the mapping of start and end; a history needs more than one date."
         findings.add("one_date", "start", message, remedy, fatal=True)
+    elif found["first_end"] == found["last_end"] and found["rows"] - found["running"] >= _SNAPSHOT:
+        message = f"all {{rows}} that have ended ended on one day, {found['last_end']:%Y-%m-%d}: a snapshot, no history"
+        treatment = (
+            "kept; how long customers stay can be told, but not when in the calendar they leave, whether that changes, "
+            "nor how well a forecast would have done."
+        )
+        findings.add("snapshot", "end", message, treatment, rows=int(found["rows"] - found["running"]))
     elif found["running"] == found["rows"]:
         message = "no contract has ended, so nothing is known about leaving"
         remedy = "the customer page is built; check the mapping of end."

@@ -12,12 +12,15 @@ import datetime
 import ibis.expr.types as ir
 from ibis.backends import BaseBackend
 
+from cvmlib.business_unit import BusinessUnit
 from cvmlib.errors import DataError
-from cvmlib.portfolio import BusinessUnit, Portfolio
+from cvmlib.portfolio import Portfolio
+from cvmlib.tables.check_media import check_media
+from cvmlib.tables.check_programs import check_programs
 from cvmlib.tables.check_records import check_links, check_records
 from cvmlib.tables.check_subscriptions import check_subscriptions
 from cvmlib.tables.check_transactions import check_transactions
-from cvmlib.tables.contracts import COMPULSORY
+from cvmlib.tables.contracts import COMPULSORY, STANDALONE
 from cvmlib.tables.findings import Findings
 from cvmlib.tables.mapping import Mapping, first_line
 from cvmlib.tables.problems import CheckReport, Problem, format_report
@@ -51,18 +54,40 @@ def check_unit(portfolio: Portfolio, unit: str | BusinessUnit, con: BaseBackend 
         All problems, fatal ones first. Nothing is raised for bad data: call `CheckReport.raise_if_fatal`.
     """
     unit = find_unit(portfolio, unit)
-    main = COMPULSORY[unit.setting]
+    main = main_table(unit)
     report = CheckReport(unit.name, portfolio.end_of_observation, [], {})
     mappings = _map_tables(portfolio, unit, main, report, con)
     end = portfolio.end_of_observation
-    if main in mappings:
+    if main not in COMPULSORY.values():
+        report.problems.append(_without_log(unit))
+    elif main in mappings:
         end = end or _guarded(report, unit, main, main, lambda: last_date(mappings[main].kept, main))
     for name in sorted(mappings, key=lambda table: table != main):
         _guarded(report, unit, main, name, lambda name=name: _check(portfolio, unit, name, mappings[name], end, report))
     if not report.fatal:
         _guarded(report, unit, main, main, lambda: report.problems.extend(check_links(unit.name, main, mappings)))
+        _guarded(
+            report, unit, main, "assignments", lambda: report.problems.extend(check_programs(unit.name, mappings, end))
+        )
+        _guarded(
+            report, unit, main, "media",
+            lambda: report.problems.extend(check_media(unit.name, mappings, portfolio.currency)),
+        )  # fmt: skip
     problems = sorted(report.problems, key=lambda p: (not p.fatal, p.table != main, p.table))
     return CheckReport(unit.name, end, problems, report.rows, report.facts)
+
+
+def main_table(unit: BusinessUnit) -> str:
+    """Return the table that everything of a unit rests on: its log of customers, or else a table with its own pages."""
+    log = COMPULSORY[unit.setting]
+    return log if log in unit.tables else next((name for name in STANDALONE if name in unit.tables), log)
+
+
+def _without_log(unit: BusinessUnit) -> Problem:
+    log = COMPULSORY[unit.setting]
+    message = f"the unit supplies no {log}, so its customers are neither counted nor valued"
+    treatment = f"pages that need no {log} are built; supply [units.{unit.name}.tables.{log}] for the others."
+    return Problem(unit.name, log, "", "no_log", False, message, treatment, blocks=("value", "holdout"))
 
 
 def _map_tables(
@@ -133,7 +158,7 @@ def _check(
         facts = check_records(findings)
     report.rows[name] = findings.rows
     report.facts[name] = facts
-    report.problems.extend(_optional(problem, COMPULSORY[unit.setting]) for problem in findings.problems)
+    report.problems.extend(_optional(problem, main_table(unit)) for problem in findings.problems)
 
 
 def last_date(table: ir.Table, name: str) -> datetime.date | None:

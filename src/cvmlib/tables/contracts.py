@@ -53,7 +53,10 @@ class Contract:
     key : tuple of str
         Columns that together identify a row; empty when rows need no identity.
     open : bool
-        Whether further columns are welcome (as covariates).
+        Whether further columns are welcome (as covariates): all of them where there is a key, else those mapped by
+        name, since two rows without a key are the same when all their columns are.
+    named : bool
+        Whether an open contract with a key takes only the further columns that are mapped by name.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Contract:
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     open: bool = False
+    named: bool = False
     column_by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -115,6 +119,7 @@ _CONTRACTS = (
             _may("plan", "text", "", "Tariff or product of the contract."),
             _may("end_reason", "text", "", "Whether the customer left or was cut off.", ("voluntary", "involuntary")),
         ),
+        open=True,
     ),
     Contract(
         "customers",
@@ -163,16 +168,38 @@ _CONTRACTS = (
         ),
     ),
     Contract(
+        "paths",
+        "Journeys already counted, one row per path: attribution, where single touchpoints are not at hand.",
+        (
+            _need("path", "text", "", "Channels in order of time with `>` between: `search > email > direct`."),
+            _need("conversions", "number", "journeys", "How many journeys of this path converted."),
+            _may("value", "number", "money", "What their conversions were worth in all."),
+            _may("nulls", "number", "journeys", "How many journeys of this path did not convert."),
+        ),
+    ),
+    Contract(
+        "holdouts",
+        "Customers from whom a channel was withheld at random, and those it was shown to: what it truly caused.",
+        (
+            _need("channel", "text", "", "Channel as named in `touchpoints`."),
+            _CUSTOMER,
+            _need("arm", "text", "", "Whether the channel was left on or withheld.", ("treated", "control")),
+            _need("start", "time", "day", "First day of the test."),
+            _need("end", "time", "day", "Last day of the test."),
+        ),
+        key=("channel", "customer_id", "start"),
+    ),
+    Contract(
         "media",
-        "Weekly spend by channel: media mix.",
+        "Weekly spend by channel: media mix. Rows of one week, channel and region are added up.",
         (
             _WEEK,
             _need("channel", "text", "", "Media channel."),
             _need("spend", "number", "money", "What was spent in the week."),
             _may("exposure", "number", "impressions, clicks or rating points", "How much of it people met."),
             _may("region", "text", "", "Region of the spend; otherwise the whole market."),
+            _may("currency", "text", "", "Currency of the spend; otherwise the portfolio's."),
         ),
-        key=("week", "channel", "region"),
     ),
     Contract(
         "outcomes",
@@ -181,10 +208,38 @@ _CONTRACTS = (
             _WEEK,
             _need("value", "number", "money", "Sales (or another outcome) of the week."),
             _may("region", "text", "", "Region of the outcome; otherwise the whole market."),
+            _may("outlet", "text", "", "Where it was sold, such as store or online; otherwise all outlets together."),
             _may("price", "number", "money", "Average price in the week."),
             _may("promotion", "number", "0 to 1", "Share of the week on promotion."),
+            _may("currency", "text", "", "Currency of the value; otherwise the portfolio's."),
         ),
-        key=("week", "region"),
+        key=("week", "region", "outlet"),
+        open=True,
+        named=True,
+    ),
+    Contract(
+        "lift_tests",
+        "What experiments on media measured, one row per test: they calibrate the media mix.",
+        (
+            _need("channel", "text", "", "Channel as named in `media`."),
+            _need("start", "time", "day", "First day of the test."),
+            _need("end", "time", "day", "Last day of the test."),
+            _need("spend", "number", "money", "What was spent more (or, negative, withheld) because of the test."),
+            _need("lift", "number", "money", "Outcome of these days that this brought (or, negative, cost)."),
+            _need("lift_error", "number", "money", "Standard error of the lift."),
+            _need(
+                "basis",
+                "text",
+                "",
+                "What spend, lift and error are: sums over the test or averages per week.",
+                ("total", "weekly"),
+            ),
+            _may("control_spend", "number", "money", "What was spent there without the test; otherwise nothing."),
+            _may("relative_lift", "number", "share of the outcome", "The lift as a share of the outcome without it."),
+            _may("market_share", "number", "0 to 1", "Part of the market that was tested; otherwise all of it."),
+            _may("region", "text", "", "Region tested; otherwise all."),
+            _may("outlet", "text", "", "Outlet measured; otherwise all."),
+        ),
     ),
     Contract(
         "programs",
@@ -204,6 +259,17 @@ _CONTRACTS = (
             _may("end", "time", "day", "Last day; empty while it runs."),
             _may("cost", "number", "money", "What it cost in all."),
             _may("channel", "text", "", "Channel it ran in."),
+            _may(
+                "design",
+                "text",
+                "",
+                "How treated and control came about; without it, two arms are taken as drawn at random.",
+                ("randomised", "regional", "matched", "none"),
+            ),
+            _may("treated_share", "number", "0 to 1", "Planned share of the customers drawn that are treated."),
+            _may(
+                "window_days", "number", "days", "Days after the assignment in which its outcome counts; otherwise 90."
+            ),
         ),
         key=("program_id",),
     ),
@@ -211,10 +277,14 @@ _CONTRACTS = (
         "assignments",
         "Who was treated and who was held back, one row per customer and program: lift.",
         (
-            _need("program_id", "text", "", "A key of `programs`."),
-            _CUSTOMER,
+            _need("program_id", "text", "", "A key of `programs`; `*` for one held back from every program."),
+            _need("customer_id", "text", "", "Who; in a regional program, the region of `outcomes`."),
             _need("arm", "text", "", "Whether the customer was treated or held back.", ("treated", "control")),
             _may("assigned_on", "time", "day", "When the arm was drawn."),
+            _may("outcome", "number", "money", "What the customer brought, if not to be counted from purchases."),
+            _may("converted", "number", "0 or 1", "Whether the customer did what the program is for."),
+            _may("before", "number", "money", "What the customer had brought in the equal period before."),
+            _may("segment", "text", "", "Segment by which uplift is told apart."),
         ),
         key=("program_id", "customer_id"),
     ),
@@ -235,7 +305,10 @@ CONTRACTS: dict[str, Contract] = {contract.name: contract for contract in _CONTR
 """Every table of the project by name."""
 
 COMPULSORY: dict[str, str] = {"noncontractual": "transactions", "contractual": "subscriptions"}
-"""The one table that a unit of each setting cannot do without."""
+"""The one table that a unit of each setting cannot do without, unless it supplies one of `STANDALONE`."""
+
+STANDALONE = ("programs", "media", "paths", "touchpoints")
+"""Tables with pages of their own, which need no log of customers: a unit may consist of one of them alone."""
 
 
 def _type_words(column: Column) -> str:
@@ -256,6 +329,7 @@ def contracts_markdown() -> str:
         if contract.key:
             lines += ["", "One row per " + ", ".join(f"`{name}`" for name in contract.key) + "."]
         if contract.open:
-            lines += ["", "Any further column is kept as a covariate."]
+            kept = "column" if contract.key and not contract.named else "column that is mapped by name"
+            lines += ["", f"Any further {kept} is kept as a covariate."]
         sections.append("\n".join(lines))
     return "\n\n".join(sections) + "\n"

@@ -14,10 +14,11 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from cvmlib.portfolio import TableSource
+from cvmlib.business_unit import TableSource
 from cvmlib.portfolio_mistakes import nearest
 from cvmlib.tables.contracts import Column, Contract
 from cvmlib.tables.problems import Problem
+from cvmlib.tables.wide import lengthen
 
 RAW = "__raw"
 KEPT = "kept__"
@@ -116,7 +117,10 @@ def map_table(raw: ir.Table, spec: TableSource, contract: Contract, unit: str, t
         With `faults` instead of a table when columns are missing or expressions cannot be understood.
     """
     mapper = _Mapper(raw, spec, contract, unit, text_file)
-    numeric = _numeric_columns(raw) if text_file and _needs_sniffing(mapper) else frozenset()
+    mapper.raw, absent = lengthen(raw, spec.channels, _find)
+    for channel, text in absent.items():
+        _unknown_columns(mapper, "spend", f"{mapper.at}.channels.{channel}", text, [text])
+    numeric = _numeric_columns(mapper.raw) if text_file and _needs_sniffing(mapper) else frozenset()
     expressions = {name: _parse_column(mapper, name, numeric) for name in _wanted(mapper)}
     expressions |= {f"{KEPT}{i}": _parse_filter(mapper, i, numeric) for i in range(len(spec.filters))}
     found = {name: e for name, e in expressions.items() if e is not None}
@@ -304,7 +308,7 @@ def _type_columns(
         mapping.columns.append(name)
         column = mapper.contract.column_by_name.get(name)
         columns |= {name: value} if column is None else _typed(mapper, mapping, column, value)
-    if mapper.contract.open:
+    if mapper.contract.open and mapper.contract.key and not mapper.contract.named:
         used = {tree.name for tree in expressions.values() if isinstance(tree, exp.Column)}
         for name in mapper.raw.columns:
             if name not in used and name not in columns:

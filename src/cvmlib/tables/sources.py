@@ -14,8 +14,9 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends import BaseBackend
 
+from cvmlib.business_unit import BusinessUnit, TableSource
 from cvmlib.errors import DataError
-from cvmlib.portfolio import BusinessUnit, Portfolio, TableSource
+from cvmlib.portfolio import Portfolio
 from cvmlib.portfolio_mistakes import nearest
 from cvmlib.tables.contracts import CONTRACTS
 from cvmlib.tables.files import find_delimiter, find_fault, hash_file

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +13,9 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from cvmlib.tables.demo.company import COMPANY, MobileUnit, ShopUnit
+from cvmlib.tables.demo.journeys import journey_files
+from cvmlib.tables.demo.media_files import media_files
+from cvmlib.tables.demo.program_files import program_files
 from cvmlib.tables.demo.simulation import (
     CHUNK,
     DEFAULT_END,
@@ -25,7 +28,7 @@ from cvmlib.tables.demo.simulation import (
     unit_catalogue,
 )
 
-VERSION = 1  # of the generator: raise it whenever the same seed gives other tables
+VERSION = 4  # of the generator: raise it whenever the same seed gives other tables
 MANIFEST = "manifest.json"
 FEWEST = 25  # customers of a unit, however small the scale
 _ZSTD = {"compression": "zstd"}
@@ -70,6 +73,9 @@ def simulate(
     files: dict[str, dict[str, int]] = {}
     for unit in COMPANY.values():
         files |= _write_unit(folder, unit, scaled_customers(unit, scale), seed, end, years, progress)
+    files |= _write_files(folder, program_files(folder, seed, end))
+    files |= _write_files(folder, journey_files(scaled_customers(COMPANY["fashion"], scale), seed, end))
+    files |= _write_files(folder, media_files(seed, end, years))
     manifest = _settings(scale, seed, end, years) | {"files": files}
     _write_json(folder / MANIFEST, manifest)
 
@@ -148,6 +154,20 @@ def _write_unit(
     path = f"truth/{unit.name}/parameters.json"
     _write_json(folder / path, true_parameters(unit) | {"simulated_customers": customers, "chunk": CHUNK})
     return files | {path: {"rows": 1, "bytes": (folder / path).stat().st_size}}
+
+
+def _write_files(folder: Path, contents: Iterable[tuple[str, pa.Table | dict]]) -> dict[str, dict[str, int]]:
+    """Write what is laid over the units; return rows and bytes of each file by its path in the folder."""
+    files = {}
+    for path, content in contents:
+        if isinstance(content, dict):
+            _write_json(folder / path, content)
+            files[path] = {"rows": 1, "bytes": (folder / path).stat().st_size}
+            continue
+        with _TableFile(folder, path) as writer:
+            writer.write(content)
+            files[path] = writer.finish()
+    return files
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

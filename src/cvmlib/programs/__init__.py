@@ -1,0 +1,1 @@
+"""Marketing programs: what each one brought, whether that can be known, and the test that is missing."""
