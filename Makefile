@@ -14,6 +14,7 @@ SPARK  := $(VENV)/.ready-spark
 PEERS  := .venv-peers/.ready
 
 NOTEBOOKS := $(strip $(foreach part,models/* reports/* portfolio,$(sort $(wildcard notebooks/$(part).ipynb))))
+EXAMPLES  := $(wildcard examples/*.ipynb)
 STRIP     := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill"
 
 .DEFAULT_GOAL := help
@@ -44,6 +45,10 @@ check: $(READY) ## check the tables of every business unit and list all problems
 .PHONY: reports
 reports: $(READY) ## build reports/index.html, as far as its inputs changed (CONFIG=, JOBS=)
 	$(CVM) reports --config $(CONFIG) $(if $(JOBS),--jobs $(JOBS))
+
+.PHONY: published
+published: $(READY) ## reproduce published tables from public data in reports/published_tables.html (CVM_DATA=FOLDER)
+	$(CVM) page examples/published_tables.ipynb
 
 .PHONY: lab
 lab: $(READY) ## open the notebooks in JupyterLab
@@ -88,13 +93,13 @@ calibrate: $(READY) ## check by simulation that every model's posterior is right
 lint: $(READY) ## check style, and that notebooks are committed without outputs
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	@if [ -n "$(NOTEBOOKS)" ]; then set -x; $(VENV)/bin/nbstripout --verify $(STRIP) $(NOTEBOOKS); fi
+	@if [ -n "$(NOTEBOOKS)" ]; then set -x; $(VENV)/bin/nbstripout --verify $(STRIP) $(NOTEBOOKS) $(EXAMPLES); fi
 
 .PHONY: format
 format: $(READY) ## bring code into the style and strip the outputs of notebooks
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
-	@if [ -n "$(NOTEBOOKS)" ]; then set -x; $(VENV)/bin/nbstripout $(STRIP) $(NOTEBOOKS); fi
+	@if [ -n "$(NOTEBOOKS)" ]; then set -x; $(VENV)/bin/nbstripout $(STRIP) $(NOTEBOOKS) $(EXAMPLES); fi
 
 .PHONY: bench
 bench: $(READY) ## run the benchmarks and print a table (ONLY=name runs one)

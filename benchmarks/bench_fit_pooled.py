@@ -6,12 +6,13 @@ from benchmarks.measure import PEERS, measure_module
 from benchmarks.results import Figure
 
 NAME = "fit-pooled-24k"
+CUSTOMERS = 24_000
 BAR = 20.0  # CPU s
 
 
 def run(work: Path) -> list[Figure]:
     """Measure the second fit of a process; where the peers are installed, pymc-marketing fits the same customers."""
-    ours = measure_module("benchmarks.tasks.fit_pooled", work).last_json()
+    ours = measure_module("benchmarks.tasks.fit_pooled", work, "six-units", str(CUSTOMERS), "--warm").last_json()
     if not ours["passed"]:
         raise RuntimeError(f"the fit did not converge: {ours}")
     if not PEERS.exists():

@@ -1,4 +1,4 @@
-"""Calibrate every purchase model and the spend model by simulation:  python -m benchmarks.calibrate [--only NAME].
+"""Calibrate purchase, spend and retention models by simulation:  python -m benchmarks.calibrate [--only NAME].
 
 Prints a row per parameter; the exit code is 1 when the ranks of any are not uniform. With so many tests some p-values
 are small by chance, so the smallest are judged by Holm's correction over all rows; those below 0.01 are marked.
@@ -13,6 +13,8 @@ from multiprocessing import get_context
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
+from cvmlib.churn import calibration as retention
+from cvmlib.churn.retention_model import TITLES
 from cvmlib.clv import calibration
 from cvmlib.clv.families.registry import FAMILIES
 
@@ -30,7 +32,7 @@ CONSTANT = 2
 
 def find_problems() -> list[tuple[str, int]]:
     """Return name and number of units of what is calibrated."""
-    names = [*FAMILIES, "gamma_gamma"]
+    names = [*FAMILIES, "gamma_gamma", *TITLES]
     return [(name, 1) for name in names] + [(name, POOLED_UNITS) for name in POOLED if name in names]
 
 
@@ -38,6 +40,8 @@ def pose(name: str, units: int) -> calibration.Problem:
     """Pose the problem of a model by its name."""
     if name == "gamma_gamma":
         return calibration.spend_problem(units=units)
+    if name in TITLES:
+        return calibration.Problem(**retention.pose(name)._asdict())
     family = calibration.narrow(FAMILIES[name])
     constants = {f"u{i}": CONSTANT for i in range(units)} if family.constant else None
     return calibration.purchase_problem(family, units=units, constants=constants)

@@ -93,9 +93,18 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in own} | extra
 
 
-def measure_module(module: str, *arguments: str | Path, python: str | Path = sys.executable) -> Usage:
+def cold_environment(folder: Path) -> dict[str, str]:
+    """Return `clean_environment` with caches below `folder`: where it is empty, everything must be compiled."""
+    from cvmlib.environment import settings
+
+    return clean_environment(**settings(folder))
+
+
+def measure_module(
+    module: str, *arguments: str | Path, python: str | Path = sys.executable, env: dict[str, str] | None = None
+) -> Usage:
     """Measure ``python -m module arguments`` in the checkout."""
-    return measure([python, "-m", module, *arguments])
+    return measure([python, "-m", module, *arguments], env=env)
 
 
 def copy_checkout(folder: Path) -> None:

@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "cvmlib"
 # The table contracts are words, not work: the portfolio file is checked against them.
 LAYERS = [
     {"errors", "environment", "provenance", "tables.contracts"},
-    {"portfolio_mistakes"},
+    {"portfolio_mistakes", "business_unit"},
     {"portfolio"},
     {"tables"},
     {"inference"},
@@ -35,7 +35,10 @@ LONGEST_MODULE = 400
 QUICK = ["cli", "portfolio", "reporting/build"]  # what every command imports
 
 MODULES = sorted(SOURCE.rglob("*.py"))
-NOTEBOOKS = sorted(path for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+FOLDERS = [ROOT / "notebooks", ROOT / "examples"]
+NOTEBOOKS = sorted(
+    path for folder in FOLDERS for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+)
 NAMES = {path: path.relative_to(ROOT).as_posix() for path in [*MODULES, *NOTEBOOKS]}
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from benchmarks import results, run
-from benchmarks.measure import ROOT, clean_environment, copy_checkout, measure
-from benchmarks.tasks.write_transactions import write
+from benchmarks.measure import ROOT, clean_environment, cold_environment, copy_checkout, measure, measure_module
+from benchmarks.tasks import write_transactions, write_units
+from benchmarks.tasks.customers import BASES, group, simulate_log, simulate_units
 from cvmlib.portfolio import read_portfolio
 from cvmlib.tables.sources import mapped_table
 
@@ -47,6 +48,13 @@ def test_caches_of_this_checkout_are_not_inherited(monkeypatch):
     assert (env["KEPT"], env["PYTHONPATH"]) == ("1", "src")
 
 
+def test_cold_caches_are_empty_ones(tmp_path):
+    env = cold_environment(tmp_path)
+    assert f"base_compiledir={tmp_path}" in env["PYTENSOR_FLAGS"] and "numba__fastmath=0" in env["PYTENSOR_FLAGS"]
+    assert env["NUMBA_CACHE_DIR"].startswith(str(tmp_path))
+    assert measure_module("json.tool", "--help", env=env).output
+
+
 def test_record_has_every_key_and_says_whether_the_bar_is_met():
     assert record("a") == {
         "name": "a",
@@ -78,7 +86,8 @@ def test_table_shows_what_misses_its_bar():
 
 
 def test_benchmarks_have_their_names():
-    assert set(run.find_benchmarks()) >= {"reports-cold", "reports-unchanged", "fit-pooled-24k", "counts-10m"}
+    names = {"reports-cold", "reports-unchanged", "fit-pooled-24k", "fit-pooled-100k", "counts-10m"}
+    assert set(run.find_benchmarks()) >= names | {"clv-million", "clv-growth"}
 
 
 def test_unknown_benchmark_is_refused(capsys):
@@ -94,9 +103,45 @@ def test_copied_checkout_has_sources_but_nothing_built(tmp_path):
 
 
 def test_benchmark_log_is_what_its_portfolio_maps(tmp_path):
-    write(tmp_path, 2_000)
+    write_transactions.write(tmp_path, 2_000)
     log = mapped_table(read_portfolio(tmp_path / "portfolio.toml"), "shop", "transactions").to_pandas()
     assert len(log) == 2_000
     assert log["customer_id"].nunique() > 50
     assert log["date"].between(pd.Timestamp("2023-06-30"), pd.Timestamp("2026-07-01"), inclusive="left").all()
     assert (log["value"] > 0).all()
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_simulated_customers_have_the_units_and_ages_asked_for(base):
+    shares, (youngest, below) = BASES[base]
+    customers = simulate_units(1_200, base)
+    assert customers["unit"].value_counts().to_dict() == {unit: round(1_200 * share) for unit, share in shares.items()}
+    assert customers["T"].between(youngest, below - 1).all() and (customers["recency"] <= customers["T"]).all()
+    assert ((customers["recency"] > 0) == (customers["frequency"] > 0)).all()
+    assert group(customers)["customers"].sum() == 1_200
+
+
+def test_simulated_log_holds_what_its_customers_did():
+    end = write_units.END
+    customers = simulate_units(2_000, "two-years")
+    log = simulate_log(customers, end)
+    assert log["day"].is_monotonic_increasing and (log["value"] > 0).all()
+    days = log.groupby("customer")["day"].agg(["min", "max", "size"])
+    assert ((end - days["min"]).dt.days == customers["T"]).all()
+    assert ((days["max"] - days["min"]).dt.days == customers["recency"]).all()
+    assert (days["size"] == customers["frequency"] + 1).all()
+    assert (log.groupby("customer")["unit"].first() == customers["unit"]).all()
+
+
+def test_log_of_units_is_what_its_portfolio_maps(tmp_path):
+    write_units.write(tmp_path, 1_000)
+    portfolio = read_portfolio(tmp_path / "portfolio.toml")
+    assert set(portfolio.units) == set(BASES[write_units.BASE][0])
+    found = {name: mapped_table(portfolio, name, "transactions").to_pandas() for name in portfolio.units}
+    assert {name: log["customer_id"].nunique() for name, log in found.items()} == {
+        "a": 500,
+        "b": 300,
+        "c": 150,
+        "d": 50,
+    }
+    assert portfolio.horizon_months == 12 and not portfolio.holdout_months

@@ -12,22 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import nutpie
-import pandas as pd
 import pytensor
 
+from benchmarks.tasks.customers import group, simulate_units
 from cvmlib.clv import purchase_model
-from cvmlib.clv.families import bg_nbd
 from cvmlib.clv.families.registry import FAMILIES
-
-COLUMNS = ["frequency", "recency", "T"]
-
-
-def simulate(customers: int) -> pd.DataFrame:
-    """Draw customers of 190 to 273 days, as CDNOW's (Fader, Hardie and Lee 2005, table 2)."""
-    rng = np.random.default_rng(1)
-    age = rng.integers(190, 274, customers).astype(float)
-    frequency, recency = bg_nbd.simulate_customers(age, 0.243, 30.9, 0.793, 2.426, rng)
-    return pd.DataFrame({"frequency": frequency, "recency": np.ceil(recency), "T": age})
 
 
 def time_evaluation(compiled: nutpie.compile_pymc.CompiledPyMCModel) -> float:
@@ -52,10 +41,10 @@ def time_evaluation(compiled: nutpie.compile_pymc.CompiledPyMCModel) -> float:
 
 def main(family: str, customers: int, folder: Path) -> None:
     """Simulate, compile and time."""
-    each = simulate(customers)
+    each = simulate_units(customers, "cdnow")
     each.to_csv(folder / "customers.csv", index=False)
-    counts = each.groupby(COLUMNS, as_index=False).size().rename(columns={"size": "customers"})
-    model, _ = purchase_model.build_model(counts.assign(unit="shop"), family=FAMILIES[family])
+    counts = group(each)
+    model, _ = purchase_model.build_model(counts, family=FAMILIES[family])
     with pytensor.config.change_flags(numba__fastmath=False):
         compiled = nutpie.compile_pymc_model(model)
     print(json.dumps({"microseconds": 1e6 * time_evaluation(compiled), "rows": len(counts)}))

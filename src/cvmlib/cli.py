@@ -1,4 +1,4 @@
-"""The command line: ``cvm check``, ``cvm demo`` and ``cvm reports``.
+"""The command line: ``cvm check``, ``cvm demo``, ``cvm reports`` and ``cvm page``.
 
 A mistake that the user can put right is told without a traceback. Exit codes: 2 the portfolio file, 3 the tables,
 4 a model, 1 a notebook.
@@ -90,6 +90,28 @@ def reports(
         typer.echo(f"{done}. Open {result.index}", err=True)
     if result.failures:
         raise typer.Exit(max(EXIT_CODES[failure.kind] for failure in result.failures))
+
+
+@app.command()
+def page(
+    notebook: Annotated[Path, typer.Argument(help="The notebook.")],
+    given: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of it, NAME=VALUE; may be repeated.")
+    ] = None,
+) -> None:
+    """Run one notebook, such as those in examples/, and write its page into reports/."""
+    with _readable_errors():
+        from cvmlib.reporting.run import Failure
+        from cvmlib.reporting.single_page import build_page
+
+        parts = [text.partition("=") for text in given or []]
+        if wrong := [name for name, equals, _ in parts if not equals]:
+            raise ConfigError(f"--set {wrong[0]} is not of the form NAME=VALUE.")
+        found = build_page(notebook, environment.checkout() or Path.cwd(), {name: value for name, _, value in parts})
+        if isinstance(found, Failure):
+            typer.echo(found.message, err=True)
+            raise typer.Exit(EXIT_CODES[found.kind])
+        typer.echo(f"Open {found}", err=True)
 
 
 @contextlib.contextmanager

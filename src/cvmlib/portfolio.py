@@ -11,225 +11,18 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
+from cvmlib.business_unit import BusinessUnit, Count, Number, Record, Text, as_list
 from cvmlib.errors import ConfigError
 from cvmlib.portfolio_mistakes import describe_errors, find_cross_mistakes, nearest
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 DEFAULT_FILE = "business_units.toml"
-
-
-def _refuse_boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a boolean is not a number")
-    return value
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Number = Annotated[float, BeforeValidator(_refuse_boolean), Field(allow_inf_nan=False)]
-Count = Annotated[int, BeforeValidator(_refuse_boolean)]
-Text = Annotated[str, Field(min_length=1)]
 PurchaseModel = Literal["mbg_nbd", "bg_nbd", "pareto_nbd", "mbg_cnbd", "bg_cnbd"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-
-class Costs(_Record):
-    """What serving a customer costs, in the portfolio's currency.
-
-    Parameters
-    ----------
-    per_transaction : float
-        Money per purchase (picking, shipping, payment).
-    per_customer_year : float
-        Money per active customer and year (service, mailings).
-    """
-
-    per_transaction: Annotated[Number, Field(ge=0)] = 0.0
-    per_customer_year: Annotated[Number, Field(ge=0)] = 0.0
-
-
-def _as_range(value: Any) -> tuple[float, float]:
-    ends = value if isinstance(value, list | tuple) else [value, value]
-    if len(ends) != 2 or not all(isinstance(end, int | float) and 0 < _refuse_boolean(end) < 1 for end in ends):
-        raise ValueError("neither a share nor a range of two")
-    if ends[0] > ends[1]:
-        raise ValueError("the range ends before it begins")
-    return tuple(ends)
-
-
-class Saving(_Record):
-    """What it costs to keep a customer from leaving, in the portfolio's currency, and how often that works.
-
-    Parameters
-    ----------
-    contact_cost : float
-        Money per customer contacted.
-    offer_cost : float
-        Money per offer that is taken up.
-    acceptance : float, or two of them
-        Share of would-be leavers who stay when offered it, above 0 and below 1: one number, or the ends of a range,
-        which holds it with the portfolio's `interval` of probability.
-    within_months : int
-        Whoever would leave within so many months is to be saved.
-    """
-
-    contact_cost: Annotated[Number, Field(ge=0)]
-    offer_cost: Annotated[Number, Field(ge=0)]
-    acceptance: Annotated[tuple[float, float], BeforeValidator(_as_range)]
-    within_months: Annotated[Count, Field(ge=1, le=12)] = 3
-
-
-class TableSource(_Record):
-    """Where one table of a unit is and how its columns map to the contract.
-
-    Parameters
-    ----------
-    path : str, optional
-        CSV (plain or ``.gz``) or Parquet file, relative to the source folder.
-    table : str, optional
-        Name of the table in the database, when the source is a connection URL.
-    columns : dict of str to str
-        Contract column to the name of a column of the source, or else to an SQL expression over its columns.
-    filters : list of str
-        SQL conditions over the source's columns; only rows that meet all of them are used.
-    channels : dict of str to str
-        For `media` with one column of spend per channel: channel to the name of its column.
-    """
-
-    path: Text | None = None
-    table: Text | None = None
-    columns: dict[str, Text] = {}
-    filters: Annotated[list[Text], BeforeValidator(_as_list)] = []
-    channels: dict[str, Text] = {}
-
-
-class MediaSettings(_Record):
-    """What is known about a unit's media: ``[units.NAME.media_mix]``.
-
-    Parameters
-    ----------
-    follows_demand : list of str, optional
-        Channels whose spend follows demand (search for the brand, retargeting), whatever their name; without it, those
-        whose name or course says so.
-    """
-
-    follows_demand: Annotated[list[Text] | None, BeforeValidator(_as_list)] = None
-
-
-class JourneySettings(_Record):
-    """How a unit's touchpoints become journeys: ``[units.NAME.journeys]``.
-
-    Parameters
-    ----------
-    lookback_days : float
-        Touches older than this before a conversion do not count for it, and a silence longer than this ends a journey.
-    session_minutes : float
-        Touches of one channel that follow each other within so many minutes are one visit.
-    half_life_days : float
-        Age at which a touch counts half, under the rule of time decay.
-    longest_journey : int
-        Touches of a journey that are kept, the latest ones.
-    most_channels : int
-        Channels kept apart; the smallest ones beyond are counted together, and that is disclosed.
-    direct : list of str
-        Channels that stand for a visit without a campaign.
-    carryover_days : int
-        How long after a channel was withheld from customers their conversions are still compared.
-    stages, purposes : dict of str to str
-        Channel, or channel/content, to its stage and purpose; replaces the default of `cvmlib.attribution.stages`.
-    """
-
-    lookback_days: Annotated[Number, Field(gt=0, le=3650)] = 30.0
-    session_minutes: Annotated[Number, Field(ge=0, le=1440)] = 30.0
-    half_life_days: Annotated[Number, Field(gt=0, le=3650)] = 7.0
-    longest_journey: Annotated[Count, Field(ge=1, le=1000)] = 100
-    most_channels: Annotated[Count, Field(ge=2, le=200)] = 60
-    direct: Annotated[list[Text], BeforeValidator(_as_list)] = ["direct"]
-    carryover_days: Annotated[Count, Field(ge=0, le=365)] = 14
-    stages: dict[str, Literal["discover", "explore", "engage", "buy"]] = {}
-    purposes: dict[str, Literal["educate", "engage"]] = {}
-
-
-class Retention(_Record):
-    """What may drive leaving in a contractual unit, and what its records tell: ``[units.NAME.retention]``.
-
-    Parameters
-    ----------
-    covariates : list of str
-        Columns of `subscriptions` or `customers`, known before the time at risk begins.
-    cuts : dict of str to list of float
-        Where the range of a numeric covariate is cut; otherwise at its quartiles.
-    measured_on : dict of str to str
-        Column with the date on which a covariate was measured.
-    records_from : datetime.date, optional
-        First day whose leavers are all recorded; otherwise judged by the data. Who joined earlier is at risk from it.
-    renewal_months : int
-        Months between renewals, at which more may leave; 0 for none.
-    """
-
-    covariates: Annotated[list[Text], BeforeValidator(_as_list)] = []
-    cuts: dict[str, Annotated[list[Number], Field(min_length=1)]] = {}
-    measured_on: dict[str, Text] = {}
-    records_from: datetime.date | None = None
-    renewal_months: Annotated[Count, Field(ge=0, le=60)] = 12
-
-
-class BusinessUnit(_Record):
-    """One business unit of the portfolio.
-
-    Parameters
-    ----------
-    name : str
-        Key of the unit: its folder in reports and the index of its row in every table.
-    label : str
-        Name for people.
-    setting : {"noncontractual", "contractual"}
-        Whether customers leave silently (shops) or end a contract (subscriptions).
-    margin : float
-        Share of the value that is margin, above 0 and at most 1.
-    costs : Costs
-        What serving a customer costs.
-    retention : Retention
-        What may drive leaving, in a contractual unit.
-    saving : Saving, optional
-        What keeping a customer costs; without it nobody is listed to be saved.
-    tables : dict of str to TableSource
-        Tables by contract name.
-    source : str, optional
-        Folder or Ibis connection URL that replaces the portfolio's for this unit.
-    pool : str, optional
-        Name of the group of units that borrow strength from each other; units without one form a group together.
-    covariates : list of str
-        Columns of `customers` by which purchase rates and dropout may differ, in a noncontractual unit.
-    journeys : JourneySettings
-        How its touchpoints become journeys.
-    media_mix : MediaSettings
-        What is known about its media.
-    """
-
-    name: str
-    label: Text
-    setting: Literal["noncontractual", "contractual"]
-    margin: Annotated[Number, Field(gt=0, le=1)]
-    costs: Costs = Costs()
-    saving: Saving | None = None
-    retention: Retention = Retention()
-    tables: dict[str, TableSource]
-    source: Text | None = None
-    pool: str = ""
-    covariates: Annotated[list[Text], BeforeValidator(_as_list)] = []
-    journeys: JourneySettings = JourneySettings()
-    media_mix: MediaSettings = MediaSettings()
-
-
-class Sampling(_Record):
+class Sampling(Record):
     """How posteriors are sampled: draws kept and tuning steps per chain, the number of chains, or only a quick look.
 
     The quick look is an approximation around the mode; where that cannot be trusted, the forecast is withheld.
@@ -241,7 +34,7 @@ class Sampling(_Record):
     quick: bool = False
 
 
-class DemoSettings(_Record):
+class DemoSettings(Record):
     """Size, seed and length of history (years) of the simulated demo company; scale 1 is its usual size."""
 
     scale: Annotated[Number, Field(gt=0)] = 1.0
@@ -249,7 +42,7 @@ class DemoSettings(_Record):
     years: Annotated[Count, Field(ge=1, le=20)] = 3
 
 
-class PortfolioSettings(_Record):
+class PortfolioSettings(Record):
     """The ``[portfolio]`` table. `Portfolio` adds the units and the places."""
 
     name: Text
@@ -262,7 +55,7 @@ class PortfolioSettings(_Record):
     time_unit: Literal["hour", "day", "week"] = "day"
     seed: Annotated[Count, Field(ge=0)] = 1
     interval: Annotated[Number, Field(ge=0.5, lt=1)] = 0.9
-    purchase_models: Annotated[list[PurchaseModel], Field(min_length=1), BeforeValidator(_as_list)] = list(
+    purchase_models: Annotated[list[PurchaseModel], Field(min_length=1), BeforeValidator(as_list)] = list(
         get_args(PurchaseModel)
     )
     sampling: Sampling = Sampling()
@@ -336,7 +129,7 @@ class Portfolio(PortfolioSettings):
         return reports if self.path.name == DEFAULT_FILE else reports / self.slug
 
 
-class PortfolioFile(_Record):
+class PortfolioFile(Record):
     """The three tables a portfolio file may hold: ``[portfolio]``, ``[demo]`` and ``[units.NAME]``."""
 
     portfolio: PortfolioSettings

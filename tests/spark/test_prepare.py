@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cvmlib.business_unit import TableSource
 from cvmlib.clv.prepare import load_unit, prepare_unit
-from cvmlib.portfolio import TableSource, read_portfolio
+from cvmlib.portfolio import read_portfolio
 from cvmlib.tables.demo.write import simulate
 from cvmlib.tables.sources import source_fingerprint
 
