@@ -22,11 +22,11 @@ from tests.reporting.conftest import make_notebook
 from tests.reporting.shown import csv_tables, plain
 
 ROOT = Path(__file__).parents[1]
-SHOP_PAGES = ("summary", "customers", "value")
+SHOP_PAGES = ("summary", "customers", "value", "customer_churn")
 PAGES = {
     "index.html", "portfolio.html", "models-clv.html", "models-churn.html",
     *(f"{unit}/{page}.html" for unit in ("fashion", "grocery") for page in SHOP_PAGES),
-    *(f"mobile/{page}.html" for page in ("summary", "subscribers", "subscriber_value")),
+    *(f"mobile/{page}.html" for page in ("summary", "subscribers", "subscriber_value", "subscriber_churn")),
 }  # fmt: skip
 JOURNEYS = "print('journeys of', unit)"
 
@@ -221,7 +221,7 @@ def test_changed_data_of_one_unit_build_only_what_depends_on_it(copy, pages):
     assert result.failures == ()
     assert built(result) == {
         "count/mobile", "model/churn", "page/mobile/summary", "page/mobile/subscribers",
-        "page/mobile/subscriber_value", "portfolio",
+        "page/mobile/subscriber_value", "page/mobile/subscriber_churn", "portfolio",
     }  # fmt: skip
     after = contents(copy)
     assert all(after[name].decode() == page for name, page in pages.items() if name.startswith(("fashion", "grocery")))

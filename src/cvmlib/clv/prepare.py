@@ -13,10 +13,11 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from cvmlib.business_unit import BusinessUnit
 from cvmlib.clv import counts, timing
 from cvmlib.clv.covariates import Covariates, assign_patterns, find_covariates
 from cvmlib.errors import DataError
-from cvmlib.portfolio import BusinessUnit, Portfolio
+from cvmlib.portfolio import Portfolio
 from cvmlib.tables.checks import check_unit
 from cvmlib.tables.cleaning import clean_keyed, clean_transactions
 from cvmlib.tables.problems import CheckReport

@@ -46,9 +46,10 @@ def describe_drivers(effects: pd.DataFrame, newcomers: list[dict], currency: str
         text = "No kind of customer differs clearly from the mean customer, as far as these covariates tell."
     else:
         far = clear.loc[clear["ratio"].map(lambda r: max(r, 1 / r)).idxmax()]
+        what = far["measure"].removesuffix(" ratio")
         text = (
             f"The clearest difference: customers with {show.text(far['covariate'])} {show.text(far['level'])} have "
-            f"{far['ratio']:.2f} times the {far['measure'].removesuffix(' ratio')} of the mean customer (90% interval {far['low']:.2f} to "
+            f"{far['ratio']:.2f} times the {what} of the mean customer (90% interval {far['low']:.2f} to "
             f"{far['high']:.2f})."
         )
     kinds = [one for one in newcomers if one["covariate"]]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cvmlib.errors import CvmError, DataError
 from cvmlib.portfolio import Portfolio, read_portfolio
@@ -18,8 +19,19 @@ from cvmlib.reporting.provenance import describe
 from cvmlib.reporting.run import Failure, run_notebook
 from cvmlib.reporting.stamps import Stamps
 
+if TYPE_CHECKING:
+    from cvmlib.tables.problems import CheckReport
+
 PREPARED_BY = {"noncontractual": "cvmlib.clv.prepare", "contractual": "cvmlib.churn.prepare"}
 """Module whose ``prepare_unit`` checks and counts a unit, by setting."""
+
+ALSO_PREPARED_BY = {
+    "programs": "cvmlib.programs.prepare",
+    "touchpoints": "cvmlib.attribution.prepare",
+    "paths": "cvmlib.attribution.prepare",
+    "media": "cvmlib.attribution.media_prepare",
+}
+"""Module whose ``prepare_unit`` counts a further table of a unit, once the unit is checked, by table."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +105,17 @@ def applies(notebook: Notebook, portfolio: Portfolio, unit: str) -> bool:
     return portfolio.units[unit].setting in notebook.settings
 
 
+def alternatives(need: str) -> tuple[str, ...]:
+    """Return what each meets a need of a notebook: ``"touchpoints or paths"`` is met by either table."""
+    return tuple(need.split(" or "))
+
+
 def missing_tables(notebook: Notebook, portfolio: Portfolio, unit: str) -> list[str]:
-    """Return the tables a notebook needs and a unit does not supply."""
+    """Return the tables a notebook needs and a unit does not supply; of alternatives, the first."""
     from cvmlib.tables.contracts import CONTRACTS
 
-    return [name for name in notebook.needs if name in CONTRACTS and name not in portfolio.units[unit].tables]
+    needs = [[name for name in alternatives(need) if name in CONTRACTS] for need in notebook.needs]
+    return [names[0] for names in needs if names and not set(names) & set(portfolio.units[unit].tables)]
 
 
 def models_read(notebook: Notebook, notebooks: Notebooks, portfolio: Portfolio, unit: str = "") -> list[Notebook]:
@@ -114,6 +132,8 @@ def plan_steps(portfolio: Portfolio, notebooks: Notebooks, only: str = "") -> li
         units = [name for name in portfolio.units if _fits(model, portfolio, name)]
         if units:
             after = tuple(f"count/{name}" for name in units)
+            done = {step.key for step in steps}
+            after += tuple(f"model/{name}" for name in model.reads or () if f"model/{name}" in done)
             steps.append(Step("model", f"model/{model.name}", f"Models: {model.title}", "", model, after))
     for name, unit in portfolio.units.items():
         for page in notebooks.reports:
@@ -156,10 +176,19 @@ def ready_units(context: Context, step: Step) -> list[str]:
 
 
 def blocking_problem(context: Context, unit: str, needs: tuple[str, ...]) -> str:
-    """Return the problem in a unit's data that stands against what a notebook needs; nothing if none does."""
-    for problem in context.checks(unit).get("problems", []):
-        if set(problem.get("blocks", ())) & set(needs):
-            return problem["message"]
+    """Return the problem in a unit's data that stands against what a notebook needs; nothing if none does.
+
+    Of alternative tables, those that the unit supplies must all be blocked.
+    """
+    from cvmlib.tables.contracts import CONTRACTS
+
+    problems = context.checks(unit).get("problems", [])
+    blocked = {name for problem in problems for name in problem.get("blocks", ())}
+    supplied = context.portfolio.units[unit].tables
+    for need in needs:
+        names = {name for name in alternatives(need) if name not in CONTRACTS or name in supplied}
+        if names and names <= blocked:
+            return next(problem["message"] for problem in problems if names & set(problem.get("blocks", ())))
     return ""
 
 
@@ -171,7 +200,8 @@ def obstacle(context: Context, step: Step) -> str:
         return "no business unit is ready for it"
     for key in step.after:
         outcome = context.outcomes[key]
-        if not outcome.good and not (key.startswith("count/") and step.kind != "page"):
+        optional = step.kind == "model" or (key.startswith("count/") and step.kind != "page")
+        if not outcome.good and not optional:
             verb = "failed" if outcome.state == "failed" else "could not be built"
             return f"it needs “{outcome.step.label}”, which {verb}"
     if step.kind == "page":
@@ -187,7 +217,7 @@ def inputs(context: Context, step: Step) -> dict[str, str]:
     portfolio, made = context.portfolio, {}
     settings: dict = {"portfolio": fingerprints.portfolio_settings(portfolio)}
     if step.kind == "count":
-        modules = [PREPARED_BY[portfolio.units[step.unit].setting]]
+        modules = preparers(portfolio, step.unit)
         units = [step.unit]
     else:
         modules = step.notebook.modules
@@ -233,14 +263,35 @@ def call(context: Context, step: Step) -> tuple[Callable, tuple]:
     return run_notebook, (step.notebook.path, context.copy_of(step), given, portfolio.root, facts)
 
 
+def preparers(portfolio: Portfolio, unit: str) -> list[str]:
+    """Return the modules that check and count a unit; the first one checks it, and writes its checks first."""
+    from cvmlib.tables.contracts import COMPULSORY
+
+    settings = portfolio.units[unit]
+    log = COMPULSORY[settings.setting] in settings.tables
+    first = PREPARED_BY[settings.setting] if log else "cvmlib.tables.prepare"
+    others = (module for table, module in ALSO_PREPARED_BY.items() if table in settings.tables)
+    return list(dict.fromkeys([first, *others]))
+
+
+def read_checks(portfolio: Portfolio, unit: str) -> "CheckReport":
+    """Read what the checks of a unit found."""
+    from cvmlib.tables.problems import CheckReport
+
+    path = portfolio.build_dir / "units" / unit / "checks.json"
+    return CheckReport.from_json(path.read_text(encoding="utf-8"))
+
+
 def count_unit(config: Path, unit: str) -> list[Path] | Failure:
     """Check and count one unit; return the files it left, or why it cannot be used."""
     import importlib
 
     portfolio = read_portfolio(config)
-    module = importlib.import_module(PREPARED_BY[portfolio.units[unit].setting])
+    first, *others = [importlib.import_module(name) for name in preparers(portfolio, unit)]
     try:
-        return [Path(path) for path in module.prepare_unit(portfolio, unit)]
+        written = [Path(path) for path in first.prepare_unit(portfolio, unit)]
+        checks = read_checks(portfolio, unit) if others else None
+        return written + [Path(path) for module in others for path in module.prepare_unit(portfolio, unit, checks)]
     except DataError as error:
         problems = tuple(_problem_words(problem) for problem in error.problems)
         return Failure("data", str(error), problems)

@@ -372,7 +372,7 @@ def _as_text(mapping: Mapping, name: str, value: ir.Value) -> dict[str, ir.Value
         return {name: ibis.ifelse(value.isnan() | value.isinf(), ibis.null("string"), whole)}
     text = value.cast("string")
     if name not in ("customer_id", "referred_by"):
-        return {name: text.strip().nullif("")}
+        return {name: ibis.ifelse(text.re_search(r"^\s|\s$"), text.re_replace(r"^\s+|\s+$", ""), text).nullif("")}
     if not kind.is_string():
         return {name: text}
     return {name: ibis.ifelse(text.re_search(_UNTIDY), _tidy(text), text), f"{name}{RAW}": text}
@@ -380,7 +380,7 @@ def _as_text(mapping: Mapping, name: str, value: ir.Value) -> dict[str, ir.Value
 
 def _tidy(text: ir.StringValue) -> ir.StringValue:
     """Strip space, make ``17850.0`` a whole number, and take the words that exports write for nothing as missing."""
-    stripped = text.strip()
+    stripped = text.re_replace(r"^\s+|\s+$", "")  # on Spark, strip() takes the letters v and f too
     whole = ibis.ifelse(is_float_text(stripped), stripped.substr(0, stripped.length() - 2), stripped)
     return ibis.ifelse((stripped == "") | stripped.lower().isin(NO_NAME), ibis.null("string"), whole)
 

@@ -1,0 +1,75 @@
+"""Held-out weeks: what the fit that did not see them foretold, beside what came and beside a simple forecast."""
+
+import numpy as np
+import pandas as pd
+
+from cvmlib.attribution.media_effects import MediaPosterior, predict_outcomes
+
+YEAR_WEEKS = 52
+
+
+def tabulate_holdout(
+    posterior: MediaPosterior, unit: str, weeks: int, interval: float = 0.9, seed: int = 1
+) -> pd.DataFrame:
+    """Held-out weeks of a unit.
+
+    Parameters
+    ----------
+    posterior : MediaPosterior
+        Draws of the fit that did not see them.
+    unit : str
+        The unit.
+    weeks : int
+        How many there are.
+    interval : float
+        Probability of the interval.
+    seed : int
+        Seed of the noise.
+
+    Returns
+    -------
+    pandas.DataFrame
+        week, actual, expected, low, high, year_before (the same week of the year before, moved to the level of the last
+        13 weeks seen), in money.
+    """
+    panel = posterior.design.panel
+    mine = panel.series_of(unit)
+    rng = np.random.default_rng(seed)
+    draws = sum(predict_outcomes(posterior, s, rng) for s in mine)[:, -weeks:]
+    grid = panel.weeks[mine[0]]
+    actual = sum(
+        np.where(panel.observed[s], panel.outcome[s] * panel.series[s].scale, np.nan)[: len(grid)] for s in mine
+    )
+    low, high = np.quantile(draws, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
+    return pd.DataFrame({
+        "week": grid[-weeks:], "actual": actual[-weeks:], "expected": draws.mean(axis=0), "low": low, "high": high,
+        "year_before": _year_before(actual, weeks),
+    })  # fmt: skip
+
+
+def _year_before(actual: np.ndarray, weeks: int) -> np.ndarray:
+    seen = actual[:-weeks]
+    if len(seen) < YEAR_WEEKS + weeks:
+        return np.full(weeks, np.nanmean(seen[-weeks:]))
+    before = actual[-weeks - YEAR_WEEKS : -YEAR_WEEKS]
+    growth = np.nanmean(seen[-weeks:]) / np.nanmean(seen[-weeks - YEAR_WEEKS : -YEAR_WEEKS])
+    return before * growth
+
+
+def score_holdout(table: pd.DataFrame) -> dict[str, float]:
+    """Errors of a holdout: mape and rmse of the model and of the year before, bias, and covered weeks (a share).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `tabulate_holdout`.
+    """
+    seen = table.dropna(subset=["actual"])
+    actual = seen["actual"]
+    scores = {"weeks": float(len(seen)), "bias": float(seen["expected"].sum() / actual.sum() - 1.0)}
+    for name, column in (("", "expected"), ("_year_before", "year_before")):
+        error = seen[column] - actual
+        scores[f"mape{name}"] = float((error.abs() / actual.abs()).mean())
+        scores[f"rmse{name}"] = float(np.sqrt((error**2).mean()))
+    scores["covered"] = float(((actual >= seen["low"]) & (actual <= seen["high"])).mean())
+    return scores

@@ -1,0 +1,171 @@
+"""The sentences of the pages about media: verdict, returns, budget, and what the data do not tell."""
+
+import pandas as pd
+
+from cvmlib.attribution.budget import ENOUGH, Advice
+from cvmlib.attribution.media_fit import MediaFit
+from cvmlib.reporting.words import amount, between, listing, percent
+
+NAMES = {
+    "unit": "Unit",
+    "channel": "Channel",
+    "outlet": "Outlet",
+    "spend": "Spent",
+    "contribution": "Brought",
+    "share": "Share of sales",
+    "return": "Return",
+    "marginal": "Return of the next unit",
+    "pays": "Chance that it pays",
+    "pays_next": "Chance that the next unit pays",
+    "learnt": "Learnt from data",
+    "source": "Rests on",
+    "takes": "Chance that it takes sales",
+    "now": "Now, a week",
+    "plan": "Plan, a week",
+    "change": "Change",
+    "lowest": "Lowest held",
+    "highest": "Highest held",
+    "observed": "Observed",
+    "inflation": "Variance inflation",
+    "widened": "Interval wider by",
+    "collinear": "Collinear",
+    "follows_demand": "Follows demand",
+    "tested": "Lift tests",
+    "level": "Times today's spend",
+    "response": "Brought, a week",
+    "measured": "Return measured",
+    "gain": "Gain, a week",
+    "worst": "Worst tenth, a week",
+    "beats": "Chance to beat today's",
+    "moved": "Budget moved",
+    "first": "Channel",
+    "second": "and channel",
+    "correlation": "Correlation",
+}
+SHARES = ("share", "pays", "pays_next", "learnt", "takes", "change", "beats", "moved")
+
+
+def name_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with columns named for people; ``x_low`` and ``x_high`` become ``X, from`` and ``X, to``."""
+
+    def rename(column: str) -> str:
+        for ending, word in (("_low", ", from"), ("_high", ", to")):
+            if column.endswith(ending):
+                return rename(column.removesuffix(ending)) + word
+        return NAMES.get(column, column.replace("_", " ").capitalize())
+
+    return frame.rename(columns={column: rename(column) for column in frame.columns})
+
+
+def formats(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the formats of the columns of a table before they are named, by their names for people."""
+    found = {}
+    for column in frame.columns:
+        base = column.removesuffix("_low").removesuffix("_high")
+        kind = "percent" if base in SHARES else None
+        kind = kind or (
+            "number:2" if base in ("return", "marginal", "measured", "inflation", "widened", "level") else None
+        )
+        kind = kind or ("money" if pd.api.types.is_float_dtype(frame[column]) and base != "correlation" else None)
+        if kind:
+            found[name_columns(frame[[column]]).columns[0]] = kind
+    return found
+
+
+def describe_verdict(fit: MediaFit, unit: str, returns: pd.DataFrame, advice: Advice, currency: str) -> tuple:
+    """Return level, headline and reasons of the verdict on a unit's media."""
+    reasons = [advice.reason]
+    prior = returns.loc[returns["source"] == "prior", "channel"]
+    if len(prior):
+        reasons.append(
+            f"For {listing(prior)} the data hardly say anything beyond what was assumed beforehand: only a test can."
+        )
+    if not fit.diagnostics.passed:
+        return (
+            "withheld",
+            "The media mix did not converge, so nothing is concluded from it.",
+            [fit.diagnostics.sentence()],
+        )
+    if advice.hold:
+        return "caution" if len(prior) else "sound", "Hold the budget as it is.", reasons
+    gain = describe_gain(advice, currency)
+    return "caution" if len(prior) else "sound", f"Move {percent(advice.moved)} of the budget: {gain}.", reasons
+
+
+def describe_gain(advice: Advice, currency: str, interval: float = 0.9) -> str:
+    """Say what the plan gains a week."""
+    low, high = (float(pd.Series(advice.gain).quantile(q)) for q in ((1 - interval) / 2, (1 + interval) / 2))
+    return f"{between(float(advice.gain.mean()), low, high, currency)} more sales a week for the same money"
+
+
+def describe_returns(returns: pd.DataFrame, currency: str) -> str:
+    """Say in a few sentences what media brought."""
+    total = float(returns["contribution"].sum())
+    best = returns.loc[returns["pays"].idxmax()]
+    text = (
+        f"Media cost {amount(float(returns['spend'].sum()), currency)} and brought "
+        f"{amount(total, currency)} of sales ({percent(float(returns['share'].sum()))} of all). "
+        f"{best['channel']} is the surest to pay: {percent(float(best['pays']))}."
+    )
+    nothing = returns[(returns["return_low"] <= 0) & (returns["source"] != "prior")]
+    if len(nothing):
+        text += f" No effect at all is possible for {listing(nothing['channel'])}."
+    return text
+
+
+def describe_holdout(scores: dict[str, float]) -> str:
+    """Say how the forecast of held-out weeks did."""
+    better = "less than" if scores["mape"] < scores["mape_year_before"] else "more than"
+    return (
+        f"Over the last {scores['weeks']:.0f} weeks, which the check did not see, the forecast was off by "
+        f"{percent(scores['mape'], 1)} a week on average, {better} the year before moved to the present level "
+        f"({percent(scores['mape_year_before'], 1)}); {percent(scores['covered'])} of the weeks lay in their range."
+    )
+
+
+def describe_budget(advice: Advice, currency: str) -> str:
+    """Say what the plan does, and what may go wrong."""
+    verb = "would gain" if advice.hold else "gains"
+    text = (
+        f"The best plan within the limits moves {percent(advice.moved)} of the budget. It beats today's plan with a "
+        f"probability of {percent(advice.probability)} and {verb} {describe_gain(advice, currency)}; in the worst "
+        f"tenth of cases it changes sales by {amount(advice.downside, currency)} a week on average."
+    )
+    if advice.hold:
+        text += f" A plan is recommended from {percent(ENOUGH)} on."
+    return text
+
+
+def list_unknowns(fit: MediaFit, unit: str, returns: pd.DataFrame, collinear: pd.DataFrame) -> list[str]:
+    """List what the page does not know, one sentence each."""
+    design = fit.design
+    panel = design.panel
+    found = sorted({
+        panel.pairs[i].channel for i in range(len(panel.pairs))
+        if design.captured[i] and panel.series[panel.pairs[i].series].unit == unit
+    })  # fmt: skip
+    tested = {test.channel for test in fit.tests if test.unit == unit}
+    sentences = []
+    if untested := [channel for channel in found if channel not in tested]:
+        sentences.append(
+            f"The spend of {listing(untested)} follows demand, and no lift test of this unit tells its effect from the "
+            "demand it captures."
+        )
+    weak = returns[returns["source"] != "data"]
+    if len(weak):
+        sentences.append(
+            f"The return of {listing(weak['channel'])} rests on the prior in part or in whole: {listing(
+                f'{percent(1 - float(row.learnt))} of the prior variance is left for {row.channel}'
+                for row in weak.itertuples())}."
+        )  # fmt: skip
+    if collinear["collinear"].any():
+        names = listing(collinear.loc[collinear["collinear"], "channel"])
+        sentences.append(f"The spend of {names} moves with other channels or the season, which widens its interval.")
+    if design.dropped:
+        sentences.append(f"Controls that never vary were left out: {', '.join(design.dropped)}.")
+    sentences += [
+        f"What media do later than {design.lagged.shape[2]} weeks after the spend, brands above all, is not seen.",
+        "What happens beyond the observed spend is the form of the curve, not data.",
+        "Whatever moved spend and sales together, and is no column of the tables, counts as an effect of media.",
+    ]
+    return sentences

@@ -1,0 +1,88 @@
+"""The plan against a closed form, its risk, its limits, and when the advice is to hold."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cvmlib.attribution.budget import BudgetOptions, advise, compare_plans, find_plan, tabulate_plan, tail_mean
+
+LEVELS = np.linspace(0.0, 2.0, 41)
+
+
+def options(coefficients: np.ndarray, spend=(100.0, 50.0, 50.0), low=0.5, high=1.5) -> BudgetOptions:
+    """Square-root responses: channel c brings coefficient x sqrt(spend x level)."""
+    spend = np.asarray(spend)
+    count = len(spend)
+    response = coefficients[:, :, None] * np.sqrt(spend[:, None] * LEVELS)[None]
+    names = tuple("abc"[:count])
+    bounds = [np.full(count, value) for value in (low, high, 0.0, 2.0)]
+    return BudgetOptions(names, spend, *bounds, LEVELS, response)
+
+
+def test_certain_square_roots_have_their_known_optimum():
+    """Maximising sum k sqrt(x) at a fixed total gives x in proportion to k squared."""
+    k = np.array([1.0, 1.0, 0.8])
+    found = find_plan(options(np.tile(k, (20, 1))))
+    best = 200.0 * k**2 / (k**2).sum() / np.array([100.0, 50.0, 50.0])
+    np.testing.assert_allclose(found, best, atol=0.06)  # responses are straight between levels 0.05 apart
+    assert found @ np.array([100.0, 50.0, 50.0]) == pytest.approx(200.0)
+
+
+def test_limits_bind():
+    found = find_plan(options(np.tile([1.0, 5.0, 0.1], (20, 1)), low=0.9, high=1.2))
+    assert found[1] == pytest.approx(1.2, abs=0.005)
+    assert found.min() >= 0.9 - 1e-9
+
+
+def test_a_fixed_channel_stays():
+    one = options(np.tile([1.0, 5.0, 0.1], (20, 1)))
+    fixed = replace(one, low=np.array([0.5, 1.0, 0.5]), high=np.array([1.5, 1.0, 1.5]))
+    assert find_plan(fixed)[1] == 1.0
+
+
+def test_caution_lowers_the_loss_of_the_worst_cases():
+    rng = np.random.default_rng(1)
+    uncertain = np.column_stack([np.full(400, 1.0), rng.normal(1.3, 1.2, 400), np.full(400, 0.9)])
+    known = options(uncertain)
+    cautious, eager = find_plan(known), find_plan(known, caution=0.0)
+    assert tail_mean(known.gain(cautious)) > tail_mean(known.gain(eager))
+    assert known.gain(eager).mean() >= known.gain(cautious).mean()
+
+
+def test_hold_below_the_probability_asked_for():
+    rng = np.random.default_rng(2)
+    even = np.column_stack([rng.normal(1.0, 1.0, 1000), rng.normal(0.75, 1.0, 1000), rng.normal(0.75, 1.0, 1000)])
+    advice = advise(options(even))
+    assert advice.hold
+    assert advice.probability < 0.8 or "worth its risk" in advice.reason
+    sure = advise(options(np.tile([1.0, 3.0, 0.2], (50, 1)) + 0.01 * rng.standard_normal((50, 3))))
+    assert not sure.hold
+    assert sure.probability == 1.0
+    assert "probability of 100%" in sure.reason
+
+
+def test_a_fit_that_failed_recommends_nothing():
+    advice = advise(options(np.tile([1.0, 3.0, 0.2], (50, 1))), fit_passed=False)
+    assert advice.hold
+    assert "did not pass its diagnostics" in advice.reason
+
+
+def test_plan_spends_todays_budget_and_tells_its_distance():
+    advice = advise(options(np.tile([1.0, 3.0, 0.2], (50, 1))))
+    table = tabulate_plan(advice)
+    assert table["plan"].sum() == pytest.approx(table["now"].sum())
+    assert advice.moved == pytest.approx(np.abs(table["plan"] - table["now"]).sum() / 2 / table["now"].sum())
+    assert table["observed"].all()
+
+
+def test_plans_compared_tell_gain_and_risk():
+    rng = np.random.default_rng(3)
+    known = options(np.column_stack([np.full(300, 1.0), rng.normal(2.0, 0.5, 300), np.full(300, 0.3)]))
+    table = compare_plans(known, advise(known)).set_index("plan")
+    assert table.loc["of the mean alone", "gain"] >= table.loc["cautious", "gain"] - 1e-9
+    assert (table["worst"] <= table["gain"]).all()
+
+
+def test_tail_mean_of_uniform_draws():
+    assert tail_mean(np.arange(100.0)) == pytest.approx(4.5)
