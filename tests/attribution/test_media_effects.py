@@ -35,6 +35,7 @@ def posterior(design) -> effects.MediaPosterior:
         "half": np.tile([known[channel].half for _, channel in design.shapes], (DRAWS, 1)),
         "slope": np.ones((DRAWS, shapes)),
         "level": np.zeros((DRAWS, count)),
+        "trend_drift": np.zeros((DRAWS, count)),
         "trend_step": np.full(DRAWS, 0.01),
         "trend_bend": np.zeros((DRAWS, count, design.trend.shape[1] - 1)),
         "sigma": np.full((DRAWS, count), 0.05),

@@ -26,7 +26,7 @@ ENOUGH = 0.8
 """Probability of beating today's plan below which the advice is to hold."""
 TAIL = 0.1
 """Share of the draws that count as the worst."""
-CAUTION = 0.5
+CAUTION = 0.25
 """Weight of the worst draws against the mean."""
 LIMIT = 0.3
 """How far a channel's spend may move unless said otherwise, as a share of last year's."""

@@ -76,12 +76,13 @@ def _lead_lag(design: MediaDesign, pair: int) -> float:
     outcome = np.log(np.maximum(design.panel.outcome[series, :weeks], 1e-3))
     common = _baseline_columns(design, series)
     others = [_carried(design, i) for i in np.flatnonzero(design.panel.series_of_pair == series) if i != pair]
-    columns = np.column_stack([common, *others]) if others else common
-    surprise = np.asarray(sm.OLS(outcome, columns).fit().resid)
+    columns = _independent(np.column_stack([common, *others]) if others else common)
+    surprise = np.asarray(sm.OLS(outcome, sm.add_constant(columns)).fit().resid)
     spend = np.log1p(design.panel.spend[pair, :weeks])
     lags = [spend[_SPEND_LAGS - k : weeks - k] for k in range(1, _SPEND_LAGS + 1)]
-    right = np.column_stack([surprise[_SPEND_LAGS - 1 : weeks - 1], *lags, common[_SPEND_LAGS:]])
-    t = float(sm.OLS(spend[_SPEND_LAGS:], right).fit().tvalues[0])
+    given = _independent(np.column_stack([*lags, common[_SPEND_LAGS:]]))
+    right = np.column_stack([surprise[_SPEND_LAGS - 1 : weeks - 1], given])
+    t = float(sm.OLS(spend[_SPEND_LAGS:], sm.add_constant(right)).fit().tvalues[1])
     return float(np.clip(stats.norm.sf(t), 1e-16, 1.0)) if np.isfinite(t) else 1.0
 
 

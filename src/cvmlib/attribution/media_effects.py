@@ -132,7 +132,7 @@ def _unmoved_baseline(posterior: MediaPosterior, series: int) -> Array:
     design, draws = posterior.design, posterior.draws
     weeks = len(design.panel.weeks[series])
     market = design.market[series]
-    step = draws["trend_step"][:, None] * draws["trend_bend"][:, series]
+    step = draws["trend_drift"][:, series, None] + draws["trend_step"][:, None] * draws["trend_bend"][:, series]
     path = np.cumsum(np.concatenate([np.zeros((len(step), 1)), step], axis=1), axis=1)
     path = path - path.mean(axis=1, keepdims=True)
     log_baseline = draws["level"][:, series][:, None] + path @ design.trend[series][:, :weeks]

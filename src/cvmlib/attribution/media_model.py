@@ -168,9 +168,11 @@ def _log_baseline(design: MediaDesign, data: dict) -> pt.TensorVariable:
     series, knots = design.trend.shape[:2]
     market = design.market
     level = pm.Normal("level", 0.0, 0.1, shape=series)
-    step = pm.Gamma("trend_step", 3.0, 60.0)
+    step = pm.Gamma("trend_step", 2.0, 60.0)
     bends = pm.Normal("trend_bend", shape=(series, knots - 1))
-    path = pt.cumsum(pt.concatenate([pt.zeros((series, 1)), step * bends], axis=1), axis=1)
+    drift = pm.Normal("trend_drift", 0.0, 0.1, shape=series)
+    steps = drift[:, None] + step * bends
+    path = pt.cumsum(pt.concatenate([pt.zeros((series, 1)), steps], axis=1), axis=1)
     path = path - path.mean(axis=1, keepdims=True)
     log_baseline = level[:, None] + (path[:, :, None] * data["trend_columns"]).sum(axis=1)
     if design.season.shape[1]:

@@ -32,6 +32,8 @@ Array = npt.NDArray[np.float64]
 REGULAR = {"bg_nbd": BG_CNBD, "mbg_nbd": MBG_CNBD}
 #: Log-likelihood by which a rhythm must beat random timing: e^3 is twenty to one.
 CLEAR = 3.0
+#: Log-likelihood by which a unit's own gaps must contradict those of its pool.
+DOUBTLESS = 10.0
 #: Proposals of a quick fit of four parameters, and the draws kept of them.
 _PROPOSALS, _DRAWS = 600, 400
 
@@ -114,7 +116,7 @@ def choose_families(
     -------
     Choice
     """
-    rhythms = {unit: _choose_stages(rows[unit], log_gaps[unit], candidates) for unit in rows}
+    rhythms = _choose_stages(rows, log_gaps, candidates, pools or {})
     stages = {unit: k for unit, (k, _) in rhythms.items()}
     regular = any(k > 1 for k in stages.values())
     families = _families(candidates, regular)
@@ -146,16 +148,41 @@ def _families(candidates: Sequence[str], regular: bool) -> dict[str, Family]:
     return found
 
 
-def _choose_stages(rows: pd.DataFrame, log_gaps: float, candidates: Sequence[str]) -> tuple[int, float]:
-    """Stages of one unit's gaps, and the log-likelihood by which they beat random timing."""
+def _choose_stages(
+    rows: Mapping[str, pd.DataFrame],
+    log_gaps: Mapping[str, float],
+    candidates: Sequence[str],
+    pools: Mapping[str, str],
+) -> dict[str, tuple[int, float]]:
+    """Stages of the gaps of each unit, and the log-likelihood by which they beat random timing.
+
+    The gaps of a pool speak together, so that a small unit does not take chance for a rhythm; a unit whose own gaps
+    contradict the pool beyond doubt has its own number.
+    """
+    profiles = {unit: _profile_stages(rows[unit], log_gaps[unit], candidates) for unit in rows}
+    found = {}
+    for unit, own in profiles.items():
+        together = sum(profiles[other] for other in rows if pools.get(other, "") == pools.get(unit, ""))
+        k = _clearest(together)
+        best = int(own.argmax()) + 1
+        k = best if own[best - 1] - own[k - 1] > DOUBTLESS else k
+        found[unit] = k, float(own[k - 1] - own[0])
+    return found
+
+
+def _clearest(profile: Array) -> int:
+    best = int(profile.argmax()) + 1
+    return best if profile[best - 1] - profile[0] > CLEAR else 1
+
+
+def _profile_stages(rows: pd.DataFrame, log_gaps: float, candidates: Sequence[str]) -> Array:
+    """Greatest log-likelihood of one unit's purchases for each number of stages; zeros where it cannot be told."""
     modified = "mbg_cnbd" in candidates and "bg_cnbd" not in candidates
     if not {"bg_cnbd", "mbg_cnbd"} & set(candidates) or (rows["frequency"] > 1).sum() == 0:
-        return 1, 0.0
+        return np.zeros(regularity.MOST)
     columns = (rows[name].to_numpy(dtype=float) for name in ("frequency", "recency", "T"))
     fits = regularity.fit_each_k(*columns, log_gaps, rows["customers"].to_numpy(dtype=float), modified=modified)
-    best = max(fits, key=lambda k: fits[k].log_likelihood)
-    gain = fits[best].log_likelihood - fits[1].log_likelihood
-    return (best, gain) if gain > CLEAR else (1, gain)
+    return np.array([fits[k].log_likelihood for k in range(1, regularity.MOST + 1)])
 
 
 def _gap_term(rows: pd.DataFrame, log_gaps: float, stages: int) -> float:

@@ -31,7 +31,6 @@ def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Mod
         "sampling": portfolio.sampling.model_dump(),
         "versions": provenance.versions(),
         "commit": provenance.commit(portfolio.root),
-        "units": list(models.purchases),
     }
     written = []
     for family, fit in models.fits.items():
@@ -39,11 +38,13 @@ def save_models(portfolio: Portfolio, bases: Mapping[str, UnitBase], models: Mod
             "diagnostics": vars(fit.diagnostics),
             "time_scale_days": fit.time_scale,
             "constants": dict(fit.constants),
+            "units": list(fit.units),
             "model_of": [unit for unit, chosen in models.choice.families.items() if chosen.name == family],
         }
         written += inference.save(fit.trace, folder / f"purchases_{family}_{name}.nc", origin | notes)
     if models.spend.trace is not None:
-        notes = origin | {"diagnostics": vars(models.spend.diagnostics), "constant_spend": models.spend.constant}
+        notes = {"diagnostics": vars(models.spend.diagnostics), "constant_spend": models.spend.constant}
+        notes |= origin | {"units": list(models.spend.units)}
         written += inference.save(models.spend.trace, folder / f"spend_{name}.nc", notes)
     return written
 

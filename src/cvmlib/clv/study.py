@@ -38,7 +38,7 @@ class Models:
     choice : Choice
         Which purchase model each unit has, and why.
     purchases : mapping of str to PurchaseFit
-        The fit of the unit's model, by unit; each is a fit to all units together.
+        The fit of the unit's model, by unit; each is a fit to all units of the pools in which some unit has it.
     spend : SpendFit
         The spend model.
     calendars : mapping of str to Calendar
@@ -130,12 +130,13 @@ def fit_models(
     chosen = _choose(portfolio, used, calendars, calibration, like)
     converted = pd.concat([calendars[name].convert(table) for name, table in rows.items()], ignore_index=True)
     covariates = {base.unit.name: base.covariates.columns for base in used}
-    fits = {
-        family.name: purchase_model.fit(
-            converted, sampling, pools, family, dict(chosen.stages) if family.constant else None, covariates
-        )
-        for family in {family.name: family for family in chosen.families.values()}.values()
-    }
+    fits = {}
+    for family in {family.name: family for family in chosen.families.values()}.values():
+        # Units of other pools have no say in it.
+        members = {pools[name] for name in rows if chosen.families[name].name == family.name}
+        those = converted[converted["unit"].map(pools).isin(members)]
+        stages = dict(chosen.stages) if family.constant else None
+        fits[family.name] = purchase_model.fit(those, sampling, pools, family, stages, covariates)
     purchases = {name: fits[chosen.families[name].name] for name in rows}
     return Models(chosen, purchases, spend_model.fit(spend, sampling, pools), calendars)
 

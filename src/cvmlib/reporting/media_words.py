@@ -80,16 +80,19 @@ def describe_verdict(fit: MediaFit, unit: str, returns: pd.DataFrame, advice: Ad
         reasons.append(
             f"For {listing(prior)} the data hardly say anything beyond what was assumed beforehand: only a test can."
         )
+    partly = returns.loc[returns["source"] == "partly prior", "channel"]
+    if len(partly):
+        reasons.append(f"What is said of {listing(partly)} rests on what was assumed beforehand as well as on data.")
+    untested = sorted(set(returns["channel"]) - {test.channel for test in fit.tests if test.unit == unit})
+    if untested:
+        reasons.append(f"No lift test of this unit stands behind {listing(untested)}: a test tells cause from chance.")
     if not fit.diagnostics.passed:
-        return (
-            "withheld",
-            "The media mix did not converge, so nothing is concluded from it.",
-            [fit.diagnostics.sentence()],
-        )
+        sentence = "The media mix did not converge, so nothing is concluded from it."
+        return "withheld", sentence, [fit.diagnostics.sentence()]
+    level = "sound" if (returns["source"] == "data").all() else "caution"
     if advice.hold:
-        return "caution" if len(prior) else "sound", "Hold the budget as it is.", reasons
-    gain = describe_gain(advice, currency)
-    return "caution" if len(prior) else "sound", f"Move {percent(advice.moved)} of the budget: {gain}.", reasons
+        return level, "Hold the budget as it is.", reasons
+    return level, f"Move {percent(advice.moved)} of the budget: {describe_gain(advice, currency)}.", reasons
 
 
 def describe_gain(advice: Advice, currency: str, interval: float = 0.9) -> str:
