@@ -19,7 +19,7 @@ def main(file: Path, weeks: int) -> None:
     """Fit without the last weeks, forecast them, and print the mean absolute error in per cent and CPU seconds."""
     data = pd.read_csv(file, parse_dates=["date_week"]).rename(columns={"date_week": "week"})
     media = data.melt(id_vars="week", value_vars=["x1", "x2"], var_name="channel", value_name="spend")
-    outcomes = data[["week", "event_1", "event_2", "t"]].assign(value=data["y"], region="", outlet="")
+    outcomes = data[["week", "event_1", "event_2"]].assign(value=data["y"], region="", outlet="")
     unit = UnitWeeks("example", "", media.assign(region=""), outcomes, pd.DataFrame(), 1.0, "example")
     start = time.process_time()
     fit = media_fit.fit_weeks({"example": unit}, holdout_weeks=weeks)
