@@ -24,11 +24,14 @@ from tests.reporting.shown import csv_tables, plain
 ROOT = Path(__file__).parents[1]
 SHOP_PAGES = ("summary", "customers", "value", "customer_churn")
 PAGES = {
-    "index.html", "portfolio.html", "models-clv.html", "models-churn.html",
+    "index.html", "portfolio.html",
+    *(f"models-{name}.html" for name in ("clv", "churn", "journeys", "media_mix", "programs")),
     *(f"{unit}/{page}.html" for unit in ("fashion", "grocery") for page in SHOP_PAGES),
+    *("fashion/attribution.html", "fashion/media.html", "mobile/media.html"),
+    *(f"{unit}/programs.html" for unit in ("fashion", "grocery", "mobile")),
     *(f"mobile/{page}.html" for page in ("summary", "subscribers", "subscriber_value", "subscriber_churn")),
 }  # fmt: skip
-JOURNEYS = "print('journeys of', unit)"
+READY = "print('ready paths of', unit)"
 
 
 def write_portfolio(folder: Path) -> Path:
@@ -63,8 +66,8 @@ def company(tmp_path_factory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("company")
     (folder / "pyproject.toml").write_text("")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    path = folder / "notebooks" / "reports" / "04_journeys.ipynb"
-    make_notebook(path, JOURNEYS, title="Journeys", needs=["touchpoints"], settings=["noncontractual"])
+    path = folder / "notebooks" / "reports" / "09_ready_paths.ipynb"
+    make_notebook(path, READY, title="Ready paths", needs=["paths"], settings=["noncontractual"])
     write_portfolio(folder)
     return folder, build(folder, jobs=2)
 
@@ -142,9 +145,9 @@ def test_mobile_and_fashion_have_a_value(pages):
 
 
 def test_index_says_what_to_supply_for_more_pages(company, pages):
-    assert plain(pages["index.html"]).count("Journeys: supply touchpoints (") == 2
-    assert not (company[0] / "reports" / "fashion" / "journeys.html").exists()
-    assert "page/fashion/journeys" not in company[1].outcomes
+    assert plain(pages["index.html"]).count("Ready paths: supply paths (") == 2
+    assert not (company[0] / "reports" / "fashion" / "ready_paths.html").exists()
+    assert "page/fashion/ready_paths" not in company[1].outcomes
 
 
 def test_irregularities_are_disclosed(pages):
@@ -219,12 +222,20 @@ def test_changed_data_of_one_unit_build_only_what_depends_on_it(copy, pages):
     (copy / "business_units.toml").write_text(re.sub(r"\[demo\].*?(?=\n\[units)", "", text, flags=re.DOTALL))
     result = build(copy, jobs=2)
     assert result.failures == ()
-    assert built(result) == {
+    own = {
         "count/mobile", "model/churn", "page/mobile/summary", "page/mobile/subscribers",
         "page/mobile/subscriber_value", "page/mobile/subscriber_churn", "portfolio",
     }  # fmt: skip
+    # Models of all units together read this one too, and so do their pages; the shops' values do not.
+    shared = ("model/programs", "model/media_mix", "model/journeys")
+    pooled = ("/programs", "/media", "/journeys", "/attribution", "/ready_paths")
+    assert own <= built(result)
+    assert all(key in shared or key.endswith(pooled) for key in built(result) - own)
     after = contents(copy)
-    assert all(after[name].decode() == page for name, page in pages.items() if name.startswith(("fashion", "grocery")))
+    untouched = [
+        name for name in pages if name.startswith(("fashion", "grocery")) and not any(p in name for p in pooled)
+    ]
+    assert len(untouched) == 8 and all(after[name].decode() == pages[name] for name in untouched)
     assert after["mobile/summary.html"].decode() != pages["mobile/summary.html"]
 
 

@@ -222,7 +222,7 @@ def test_counts_of_the_bases(company):
     assert row["customers"] == 3000 and row["repeat_buyers"] == (customers["frequency"] > 0).sum()
     assert row["mean_frequency"] == pytest.approx(customers["frequency"].mean())
     assert row["mean_age_days"] == pytest.approx(customers["T"].mean())
-    assert row["count_rows"] == len(customers.groupby(["frequency", "recency", "T"]))
+    assert row["count_rows"] == len(customers.groupby(["pattern", "frequency", "recency", "T"]))
 
 
 def test_fewer_draws_than_a_report_takes(company):

@@ -22,6 +22,14 @@ WEEKLY = pd.DataFrame(
     {"date": pd.date_range("2025-01-01", periods=60, freq="7D"), "mean": 1.0, "low": 0.8, "high": 1.3}
 )
 STEPS = pd.DataFrame({"name": ["2024", "more", "2025"], "value": [4e6, -5e5, 3.5e6], "total": [True, False, True]})
+GROUPS = pd.DataFrame({"predicted": [0.1, 0.4, 0.8], "actual": [0.12, 0.37, 0.81]})
+GROUPS = GROUPS.assign(low=GROUPS["actual"] - 0.05, high=GROUPS["actual"] + 0.05)
+PLACES = pd.DataFrame({"low": [0.0, 0.5], "high": [0.5, 1.0], "share": [0.48, 0.52], "expected": 0.5})
+PLACES = PLACES.assign(standard_error=0.01)
+METHODS = pd.DataFrame(
+    {"method": ["first", "first", "test"], "channel": ["search", "tv & <b>", "search"], "share": [0.6, 0.4, 0.3]}
+)
+METHODS = METHODS.assign(low=METHODS["share"] - 0.1, high=METHODS["share"] + 0.1)
 LORENZ = pd.DataFrame({"customers": [0.0, 0.2, 1.0], "share": [0.0, 0.6, 1.0]})
 
 DRAWN = {
@@ -43,6 +51,11 @@ DRAWN = {
     "cohort_curves": lambda ax=None: plots.cohort_curves(TRIANGLE * 100, ax, unit="EUR"),
     "grid_shares": lambda ax=None: plots.grid_shares(TRIANGLE, ax, row_label="Recency", column_label="Purchases"),
     "bridge": lambda ax=None: plots.bridge(STEPS, ax, unit="EUR"),
+    "reliability": lambda ax=None: plots.reliability(GROUPS, ax, label="Share that bought", of="Predicted chance"),
+    "pit": lambda ax=None: plots.pit(PLACES, ax, label="Share of the customers"),
+    "method_shares": lambda ax=None: plots.method_shares(
+        METHODS, {"first": "first touch"}, {"test": "experiment"}, ax, spread=["first"]
+    ),
 }
 EMPTY = {
     "compared_bars": lambda: plots.compared_bars([], {"seen": [], "expected": []}),
@@ -58,6 +71,8 @@ EMPTY = {
     "cohort_curves": lambda: plots.cohort_curves(TRIANGLE.head(0)),
     "grid_shares": lambda: plots.grid_shares(TRIANGLE.head(0)),
     "bridge": lambda: plots.bridge(STEPS.head(0)),
+    "reliability": lambda: plots.reliability(GROUPS.head(0)),
+    "pit": lambda: plots.pit(PLACES.head(0)),
 }
 
 

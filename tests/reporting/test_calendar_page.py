@@ -48,8 +48,8 @@ def test_models_page_shows_each_calendar_with_its_scales(monkeypatch):
     calendar = Calendar(edges[12], edges, paths.mean(axis=0), paths, scales, known, known)
     bases = {"shop": SimpleNamespace(unit=SimpleNamespace(label="Corner shop"), end=date(2024, 12, 31))}
     seen = capture(monkeypatch, False)
-    calendar_page.show_calendars(bases, Models(None, None, {"shop": calendar}))
+    calendar_page.show_calendars(bases, Models(None, {}, None, {"shop": calendar}))
     assert "0.25 (0.25 to 0.25)" in seen.text and "91 (91 to 91)" in seen.text
     seen = capture(monkeypatch, False)
-    calendar_page.show_calendars(bases, Models(None, None, {"shop": plain_calendar()}))
+    calendar_page.show_calendars(bases, Models(None, {}, None, {"shop": plain_calendar()}))
     assert "operational time is time" in seen.prose
