@@ -21,7 +21,7 @@ from tests.reporting.shown import csv_tables, plain
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CVM_DATA", ROOT / ".." / "shared" / "data")).resolve()
-SAMPLING = "\n[portfolio.sampling]\ndraws = 900\ntune = 500\nchains = 2\n\n[units."
+SAMPLING = "\n[portfolio.sampling]\ndraws = 2200\ntune = 500\nchains = 2\n\n[units."
 CDNOW, RETAIL = "cdnow_sample.csv.gz", "online_retail_2010_2011.parquet"
 NO_PRODUCTS = {"POST", "DOT", "C2", "M", "D", "BANK CHARGES", "AMAZONFEE", "CRUK", "S", "PADS", "B"}
 
