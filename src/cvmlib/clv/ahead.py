@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from cvmlib.clv.purchase_model import Draws as PurchaseDraws
 from cvmlib.clv.spend_model import Draws as SpendDraws
@@ -12,6 +13,13 @@ Array = npt.NDArray[np.float64]
 
 DAYS_PER_YEAR = 365.25
 _GROWTH = 1.15  # of the windows beyond the horizon, where everything is discounted and slow
+
+
+def month_edges(start: pd.Timestamp, end: pd.Timestamp) -> Array:
+    """Days from `start` to the ends of the months ahead, 0 first and `end` last."""
+    months = [start + pd.DateOffset(months=m) for m in range(1, 12 * 20)]
+    inner = [month for month in months if month < end - pd.Timedelta(days=10)]  # no window of a few days
+    return np.array([0.0, *((t - start) / pd.Timedelta(days=1) for t in [*inner, end])])
 
 
 @dataclass(frozen=True)

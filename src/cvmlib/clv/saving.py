@@ -11,6 +11,7 @@ import pandas as pd
 from cvmlib import inference, provenance
 from cvmlib.clv import validation, value
 from cvmlib.clv.judgement import Trial
+from cvmlib.clv.live import save_live
 from cvmlib.clv.prepare import UnitBase, write_table
 from cvmlib.clv.purchase_model import tabulate_effects
 from cvmlib.clv.study import Models, count_buyers, days_ahead, value_newcomers
@@ -91,6 +92,7 @@ def save_unit(
     joined = customers.inner_join(ibis.memtable(scores.drop(columns=["unit", "customers"])), keys)
     write_table(joined.order_by("customer_id"), folder / "value.parquet")
     written = [folder / "value.parquet", folder / "total_draws.parquet"]
+    live = save_live(portfolio, base, models)
     pd.DataFrame({"value": prediction.value, "purchases": prediction.purchases}).to_parquet(written[1], index=False)
     tables = {
         "tracking": trial and trial.tracking,
@@ -141,7 +143,7 @@ def save_unit(
     }
     path = folder / "totals.json"
     path.write_text(json.dumps(totals, indent=1) + "\n", encoding="utf-8")
-    return [*written, path]
+    return [*written, live, path]
 
 
 def read_effects(base: UnitBase, models: Models) -> pd.DataFrame | None:

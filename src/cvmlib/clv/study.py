@@ -12,10 +12,10 @@ import pandas as pd
 
 from cvmlib import inference
 from cvmlib.clv import acquisition, purchase_model, spend_model, timing, value
-from cvmlib.clv.ahead import DAYS_PER_YEAR, Ahead, Outlook
+from cvmlib.clv.ahead import DAYS_PER_YEAR, Ahead, Outlook, month_edges
 from cvmlib.clv.calendar import Calendar, estimate_calendars, plain_calendar, read_history
 from cvmlib.clv.choice import Choice, choose_families, join_choices
-from cvmlib.clv.counts import DAY, last_period
+from cvmlib.clv.counts import last_period
 from cvmlib.clv.covariates import read_pattern
 from cvmlib.clv.expectation import probability_alive_later
 from cvmlib.clv.predictive import purchase_probabilities
@@ -191,10 +191,7 @@ def last_seen(base: UnitBase, calibration: bool) -> pd.Timestamp:
 def days_ahead(portfolio: Portfolio, base: UnitBase, calibration: bool) -> np.ndarray:
     """Days from the end of what the models have seen to the ends of the months ahead, 0 first."""
     start = last_seen(base, calibration)
-    end = base.now if calibration else start + pd.DateOffset(months=portfolio.horizon_months)
-    months = [start + pd.DateOffset(months=m) for m in range(1, 12 * 20)]
-    inner = [month for month in months if month < end - pd.Timedelta(days=10)]  # no window of a few days
-    return np.array([0.0, *((t - start).total_seconds() / DAY for t in [*inner, end])])
+    return month_edges(start, base.now if calibration else start + pd.DateOffset(months=portfolio.horizon_months))
 
 
 def predict_unit(

@@ -22,11 +22,8 @@ from cvmlib.clv.terms import Terms
 
 Array = npt.NDArray[np.float64]
 
-_BUDGET, _MEANS_BUDGET = (
-    200_000_000,
-    20_000_000,
-)  # simulated (draw, customer) pairs; (draw, count row) pairs of the means
-_FEWEST, _MOST = 200, 1000  # draws, whatever the budget
+_BUDGET, _FEWEST, _MOST = 200_000_000, 200, 1000  # simulated (draw, customer) pairs; draws, whatever the budget
+_MEANS_BUDGET, _MOST_MEANS = 20_000_000, 400  # (draw, count row) pairs; 400 draws err by a twentieth of their spread
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def predict(
     ValueError
         `purchase`, `spend` and `ahead` have not equally many draws.
     """
-    outlook = Outlook(purchase, spend, ahead).spread(_afford(_BUDGET, _count(rows)))
+    outlook = Outlook(purchase, spend, ahead).spread(count_draws(_count(rows)))
     return _predict_group(rows.reset_index(drop=True), outlook, terms, _streams(seed), mean_draws)
 
 
@@ -142,7 +139,7 @@ def predict_patterns(
     absent = sorted(set(rows["pattern"]) - set(purchases))
     if absent:
         raise ValueError(f"no draws of the patterns {', '.join(map(repr, absent))}; there are {', '.join(purchases)}")
-    draws, parts = _afford(_BUDGET, _count(rows)), []
+    draws, parts = count_draws(_count(rows)), []
     for place, (pattern, mine) in enumerate(rows.groupby("pattern", sort=True)):
         outlook = Outlook(purchases[pattern], spend, ahead).spread(draws)
         own = _predict_group(mine.reset_index(drop=True), outlook, terms, _streams(seed, place), mean_draws)
@@ -187,7 +184,7 @@ def _predict_group(
     of_money, of_share, of_returns = streams
     alike = group_alike(rows)
     z = rows["monetary_value"].to_numpy(dtype=float)
-    of_means = outlook.first(mean_draws or _afford(_MEANS_BUDGET, len(alike)))
+    of_means = outlook.first(mean_draws or count_mean_draws(len(alike)))
     means = expect(alike, of_means, terms.discount_per_day)
     kept = terms.draw_kept(len(outlook), of_share)
     discount = means.discounted / np.maximum(means.purchases, 1e-300)
@@ -236,9 +233,14 @@ def residual(
     return means.value(terms, alike.of_row, rows["monetary_value"].to_numpy(dtype=float))
 
 
-def _afford(budget: int, each: int) -> int:
-    """How many draws to take where one costs `each`."""
-    return int(np.clip(budget // max(each, 1), _FEWEST, _MOST))
+def count_draws(customers: int) -> int:
+    """How many draws `predict` simulates for so many customers."""
+    return int(np.clip(_BUDGET // max(customers, 1), _FEWEST, _MOST))
+
+
+def count_mean_draws(groups: int) -> int:
+    """How many of them the means of so many distinct counts are taken over."""
+    return int(np.clip(_MEANS_BUDGET // max(groups, 1), _FEWEST, _MOST_MEANS))
 
 
 def _total_value(simulated: Simulated, kept: Array, years: Array, terms: Terms, rng: np.random.Generator) -> Array:

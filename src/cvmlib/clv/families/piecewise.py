@@ -11,8 +11,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-NODES = np.cos(np.pi * (np.arange(12) + 0.5) / 12)
-"""Chebyshev nodes of a panel on (-1, 1)."""
+NODES = -np.cos(np.pi * (np.arange(12) + 0.5) / 12)
+"""Chebyshev nodes of a panel on (-1, 1), rising."""
 _INTERPOLATE = np.ascontiguousarray(np.linalg.inv(np.vander(NODES, increasing=True)).T)
 
 
@@ -52,9 +52,19 @@ def panel_ends(scale: float, shape: float, power: float, top: float) -> Array:  
 
 
 @numba.njit(cache=True)
+def node_values(ends: Array) -> Array:  # pragma: no cover - compiled
+    """Rising values of the variable at the nodes of all panels, shape (panels * nodes,)."""
+    values = np.empty((ends.size - 1, NODES.size))
+    for p in range(ends.size - 1):
+        for m in range(NODES.size):
+            values[p, m] = ends[p] + 0.5 * (ends[p + 1] - ends[p]) * (1.0 + NODES[m])
+    return values.ravel()
+
+
+@numba.njit(cache=True)
 def polynomials(values: Array) -> Array:  # pragma: no cover - compiled
-    """Coefficients (panels, powers) from the values at the nodes of each panel; the variable is in (-1, 1)."""
-    return values @ _INTERPOLATE
+    """Coefficients (panels, powers) from `values` at `node_values`; the variable of a panel is in (-1, 1)."""
+    return values.reshape(-1, NODES.size) @ _INTERPOLATE
 
 
 @numba.njit(cache=True)
