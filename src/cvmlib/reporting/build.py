@@ -121,8 +121,9 @@ class _Schedule:
         self._context.stamps.remove(step.key)
         before = steps.files_of_models(self._context, step) if step.kind == "model" else {}
         function, arguments = steps.call(self._context, step)
+        started = time.monotonic()  # with one job, the step is over when it has been submitted
         future = self._submit(function, arguments)
-        self._running[future] = step, made_from, before, time.monotonic()
+        self._running[future] = step, made_from, before, started
 
     def _submit(self, function: Callable, arguments: tuple) -> Future:
         if self._jobs == 1:
