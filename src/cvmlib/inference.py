@@ -64,9 +64,8 @@ class Diagnostics:
 def sample(model: pm.Model, sampling: Sampling) -> xr.DataTree:
     """Sample a model with NUTS (nutpie), the same numbers for the same seed.
 
-    The mass matrix is adapted to the strongest correlations too (nutpie's ``low_rank``): parameters of one unit hang
-    together, and the trajectories are half as long. ``fastmath`` is switched off, because with it a cold and a warm
-    compile cache give different draws. When any transition diverges, the model is sampled once more, with smaller steps.
+    ``fastmath`` is switched off, because with it a cold and a warm compile cache give different draws. When any
+    transition diverges, the model is sampled once more, with smaller steps.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def _run_nuts(model: pm.Model, sampling: Sampling, target_accept: float) -> xr.D
             cores=min(2, sampling.chains),
             random_seed=sampling.seed,
             nuts_sampler="nutpie",
-            nuts={"target_accept": target_accept, "adaptation": "low_rank"},
+            target_accept=target_accept,
             progressbar=False,
             compute_convergence_checks=False,
         )
