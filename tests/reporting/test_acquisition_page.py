@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from cvmlib.reporting import acquisition_page, choice_page, value_basis
+from cvmlib.reporting.value_page import WITHHELD
 from tests.reporting.saved import make_totals, make_unit
 from tests.reporting.shown import capture
 
@@ -44,14 +45,15 @@ def test_channels_are_compared_with_what_they_cost(monkeypatch):
     assert "acquisition-cohorts.csv" in seen.tables
 
 
-def test_without_channels_or_with_a_withheld_value_nothing_is_shown(monkeypatch):
+def test_without_channels_nothing_is_shown_and_a_withheld_value_is_said_once(monkeypatch):
     seen = capture(monkeypatch)
     unit = make_unit()
     acquisition_page.show_channels(unit, unit.customers[["customer_id"]])
+    assert seen.prose == "" and seen.tables == {}
     withheld = make_unit("withheld")
     acquisition_page.show_newcomer(withheld)
     acquisition_page.show_cohorts(withheld)
-    assert seen.prose == "" and seen.tables == {}
+    assert seen.prose == WITHHELD and seen.tables == {}
 
 
 def test_why_this_model(monkeypatch):

@@ -5,11 +5,13 @@ import pandas as pd
 from cvmlib.clv import results
 from cvmlib.clv.results import UnitValue
 from cvmlib.reporting import show, words
+from cvmlib.reporting.value_page import WITHHELD
 
 
 def show_newcomer(unit: UnitValue) -> None:
     """Say what a customer won today is worth, which is the most that winning one may cost."""
     if unit.withheld:
+        show.note(WITHHELD)
         return
     totals = unit.totals
     show.prose(describe_newcomer(totals))

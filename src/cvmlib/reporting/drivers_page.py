@@ -5,6 +5,7 @@ import pandas as pd
 from cvmlib import plots
 from cvmlib.clv.results import UnitValue
 from cvmlib.reporting import show, words
+from cvmlib.reporting.value_page import WITHHELD
 
 _NAMES = {
     "covariate": "Covariate",
@@ -19,6 +20,7 @@ _NAMES = {
 def show_drivers(unit: UnitValue) -> None:
     """Show what each level of the unit's covariates goes with: more purchases, longer stays, a dearer newcomer."""
     if unit.withheld:
+        show.note(WITHHELD)
         return
     if unit.effects is None or unit.effects.empty:
         show.note(
