@@ -147,7 +147,7 @@ def expect_by_draw(
     return alive[0], bought, discounted, years.reshape(alive.shape[1:])
 
 
-def probability_alive_later(purchase: Draws, ahead: Ahead, rows: pd.DataFrame, *, mean_draws: int = 200) -> Array:
+def probability_alive_later(purchase: Draws, ahead: Ahead, rows: pd.DataFrame, *, mean_draws: int = 100) -> Array:
     """Probability that a customer of each row is alive at each edge of the windows, shape (rows, windows + 1).
 
     Parameters

@@ -215,7 +215,7 @@ def residual(
     ahead: Ahead,
     *,
     years: float = 20.0,
-    mean_draws: int = 200,
+    mean_draws: int = 100,
 ) -> Array:
     """Return the expected value of a customer of each row beyond the horizon, discounted to today; shape (rows,).
 
