@@ -15,7 +15,7 @@ from benchmarks.media_worlds import draw_world, true_options
 from cvmlib.attribution import budget, media_fit
 from cvmlib.inference import Sampling
 
-SAMPLING = Sampling(draws=500, tune=250, chains=2, target_accept=0.95)
+SAMPLING = Sampling(draws=500, tune=200, chains=2, target_accept=0.9)
 
 
 def run(first: int, last: int) -> list[dict]:

@@ -5,7 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvmlib.attribution.budget import BudgetOptions, advise, compare_plans, find_plan, tabulate_plan, tail_mean
+from cvmlib.attribution.budget import (
+    BudgetOptions,
+    advise,
+    compare_plans,
+    find_plan,
+    read_options,
+    tabulate_plan,
+    tail_mean,
+)
+from cvmlib.attribution.media_design import build_design
+from cvmlib.attribution.media_effects import MediaPosterior
+from cvmlib.attribution.media_model import Form
+from cvmlib.attribution.media_panel import build_panel
+from cvmlib.errors import DataError
+from tests.attribution.media_worlds import as_weeks, simulate
 
 LEVELS = np.linspace(0.0, 2.0, 41)
 
@@ -35,6 +49,13 @@ def test_limits_bind():
     assert found.min() >= 0.9 - 1e-9
 
 
+def test_limits_of_a_channel_that_is_not_there_are_refused():
+    design = build_design(build_panel({"shop": as_weeks("shop", simulate())}))
+    posterior = MediaPosterior(design, Form(), {"ret": np.zeros((1, 3))})
+    with pytest.raises(DataError, match=r"media_mix.limits name radio; the channels of media are brand search, print"):
+        read_options(posterior, "shop", {"radio": (1.0, 1.0)})
+
+
 def test_a_fixed_channel_stays():
     one = options(np.tile([1.0, 5.0, 0.1], (20, 1)))
     fixed = replace(one, low=np.array([0.5, 1.0, 0.5]), high=np.array([1.5, 1.0, 1.5]))
@@ -59,7 +80,7 @@ def test_hold_below_the_probability_asked_for():
     sure = advise(options(np.tile([1.0, 3.0, 0.2], (50, 1)) + 0.01 * rng.standard_normal((50, 3))))
     assert not sure.hold
     assert sure.probability == 1.0
-    assert "probability of 100%" in sure.reason
+    assert "probability of more than 99%" in sure.reason
 
 
 def test_a_fit_that_failed_recommends_nothing():

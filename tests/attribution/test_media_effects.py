@@ -36,7 +36,6 @@ def posterior(design) -> effects.MediaPosterior:
         "slope": np.ones((DRAWS, shapes)),
         "level": np.zeros((DRAWS, count)),
         "trend_drift": np.zeros((DRAWS, count)),
-        "trend_step": np.full(DRAWS, 0.01),
         "trend_bend": np.zeros((DRAWS, count, design.trend.shape[1] - 1)),
         "sigma": np.full((DRAWS, count), 0.05),
         "persistence": np.full((DRAWS, 1), 0.3),

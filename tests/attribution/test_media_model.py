@@ -8,12 +8,13 @@ import pytensor
 import pytest
 from pymc.blocking import DictToArrayBijection
 from pymc.pytensorf import join_nonshared_inputs
+from scipy import stats
 
 from cvmlib.attribution.media_design import build_design, reference_returns
 from cvmlib.attribution.media_diagnostics import mark_captured
-from cvmlib.attribution.media_effects import MediaPosterior, baseline, fitted, respond
+from cvmlib.attribution.media_effects import MediaPosterior, baseline, factors, fitted, respond
 from cvmlib.attribution.media_lift import arrange_tests, read_tests
-from cvmlib.attribution.media_model import Form, build_model
+from cvmlib.attribution.media_model import Form, _scatter, baseline_of, build_model, predict_lifts
 from cvmlib.attribution.media_panel import build_panel
 from tests.attribution.media_worlds import company
 
@@ -54,14 +55,14 @@ def evaluate(world):
 def test_gradient_agrees_with_differences(evaluate):
     at, x = evaluate
     gradient = at(x)[1]
-    direction = np.random.default_rng(1).standard_normal(len(x))
-    difference = (at(x + 1e-5 * direction)[0] - at(x - 1e-5 * direction)[0]) / 2e-5
-    assert gradient @ direction == pytest.approx(difference, rel=1e-5)
+    for direction in np.random.default_rng(1).standard_normal((3, len(x))):
+        difference = (at(x + 1e-5 * direction)[0] - at(x - 1e-5 * direction)[0]) / 2e-5
+        assert gradient @ direction == pytest.approx(difference, rel=1e-4)
 
 
 def test_likelihood_agrees_with_the_effects_that_are_reported(world, evaluate):
-    """Residuals of the reported expectation, correlated from week to week, give the likelihood of the model."""
-    design, _ = world
+    """Residuals of the reported expectation, correlated from week to week, and lifts give the likelihood."""
+    design, lifts = world
     at, x = evaluate
     _, _, likelihood, draws = at(x)
     posterior = MediaPosterior(design, Form(), draws)
@@ -72,6 +73,10 @@ def test_likelihood_agrees_with_the_effects_that_are_reported(world, evaluate):
         error = (design.panel.outcome[s, : len(mean)] - mean) / sigma
         innovations = np.append(error[0] * np.sqrt(1 - phi**2), error[1:] - phi * error[:-1])
         expected += -0.5 * (innovations**2).sum() - len(mean) * np.log(sigma) + 0.5 * np.log(1 - phi**2)
+    mine = [posterior.parameters(pair) for pair in range(len(design.panel.pairs))]
+    parameters = {name: np.array([values[name][0] for values in mine]) for name in mine[0]}
+    found = predict_lifts(Form(), parameters, factors(posterior)[0], lifts.data(), design.lagged.shape[2])
+    expected -= 0.5 * (((lifts.data()["lift"] - found) / lifts.data()["lift_error"]) ** 2).sum()
     assert likelihood == pytest.approx(expected, rel=1e-9)
 
 
@@ -121,3 +126,28 @@ def test_money_in_cents_changes_nothing():
     np.testing.assert_allclose(one[0].panel.outcome, other[0].panel.outcome, rtol=1e-9)
     for part in ("lift", "lift_error", "lift_money"):
         np.testing.assert_allclose(one[1].data()[part] * 100.0, other[1].data()[part], rtol=1e-9)
+
+
+def test_a_common_variance_is_integrated_out():
+    """The prior of scatter is that of normal deviations whose variance is inverse gamma, up to a constant."""
+    with pm.Model() as model:
+        _scatter("units", (4,), 0.3)
+    at = model.compile_logp(sum=False)
+    rng = np.random.default_rng(1)
+    shape, variance = 3.0, np.linspace(1e-3, 40.0, 400_001)
+    prior = stats.invgamma.pdf(variance, shape, scale=0.3 * (shape - 1.0))
+    found, expected = [], []
+    for _ in range(3):
+        standard = rng.standard_normal(4)
+        found.append(float(sum(part.sum() for part in at({"units_standard": standard}))))
+        deviations = np.sqrt(0.3) * standard
+        normal = stats.norm.pdf(deviations[:, None], scale=np.sqrt(variance)).prod(axis=0)
+        expected.append(np.log(np.trapezoid(normal * prior, variance)))
+    np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-3)
+
+
+def test_media_are_not_given_more_because_the_baseline_is_then_told_better():
+    """What level, season and controls move is the same share of sales, however much media bring."""
+    effects = np.linspace(-0.01, 0.01, 5)[None]
+    small, large = (baseline_of(np.array([share]), effects)[0] for share in (0.1, 0.6))
+    np.testing.assert_allclose(np.diff(small), np.diff(large), rtol=0.04)

@@ -216,3 +216,11 @@ def test_a_week_that_is_not_over_is_left_out(tmp_path):
     portfolio = write(tmp_path, media.assign(week=media["week"] + days), outcomes.assign(week=outcomes["week"] + days))
     panel, _ = load_panel(portfolio)
     assert panel.weeks[0][-1].date() == date(2026, 6, 22)
+
+
+def test_limits_of_a_plan_are_read_and_held_against_today(tmp_path):
+    more = "[units.shop.media_mix]\nlimits = { tv = [0.8, 1.1] }"
+    assert write(tmp_path, *weekly(), more=more).units["shop"].media_mix.limits == {"tv": (0.8, 1.1)}
+    for wrong in ("[1.1, 1.3]", "0.5", "[0.5]", "[true, 2]"):
+        with pytest.raises(ConfigError, match=r"limits.tv: found .*; allowed is two multiples of last year's spend"):
+            write(tmp_path, *weekly(), more=more.replace("[0.8, 1.1]", wrong))

@@ -3,7 +3,7 @@
 import numpy as np
 import pymc as pm
 
-from cvmlib.attribution.media_sampler import MediaSampler
+from cvmlib.attribution.media_sampler import MediaSampler, find_scales
 from cvmlib.inference import Sampling, diagnose
 
 COVARIANCE = np.array([[1.0, 0.99], [0.99, 1.0]])
@@ -28,3 +28,18 @@ def test_draws_of_exchanged_data_have_the_known_moments():
     np.testing.assert_allclose(np.cov(points.T), COVARIANCE, atol=0.35)
     again = sampler.sample(build(centre), Sampling(draws=1000, tune=200, chains=2, seed=1))
     np.testing.assert_array_equal(points, again["posterior"]["x"].to_numpy().reshape(-1, 2))
+
+
+def test_coordinates_of_a_normal_density_are_exact_from_few_draws():
+    """The covariance of as few draws is far from round; together with the gradients it is not."""
+    rng = np.random.default_rng(1)
+    size = 60
+    root = np.linalg.qr(rng.standard_normal((size, size)))[0] * np.geomspace(0.5, 2.0, size)
+    covariance = root @ root.T
+    points = rng.standard_normal((150, size)) @ root.T
+    scales = find_scales(points, -points @ np.linalg.inv(covariance))
+    left = np.linalg.eigvalsh(np.linalg.inv(scales) @ covariance @ np.linalg.inv(scales).T)
+    alone = np.linalg.cholesky(np.cov(points.T))
+    apart = np.linalg.eigvalsh(np.linalg.inv(alone) @ covariance @ np.linalg.inv(alone).T)
+    assert left.max() / left.min() < 1.2
+    assert apart.max() / apart.min() > 5.0

@@ -3,6 +3,7 @@
 from datetime import date
 
 import numpy as np
+import pandas as pd
 import pytest
 from pyarrow import parquet
 
@@ -98,7 +99,7 @@ def test_every_part_can_be_shown(tested, monkeypatch):
     page.show_credit(study, "EUR", 0.9)
     page.show_stages(study)
     page.show_movers(study, 0.9)
-    page.show_media(portfolio, "app")
+    page.show_media(portfolio, "app", compared)
     page.show_findings(data, "EUR")
     assert "supply media and outcomes" in seen.text
     assert "counted once" in seen.text and "look-back window" in seen.text
@@ -122,6 +123,19 @@ def test_a_media_mix_stands_as_one_more_column(tested):
     compared = page.compare(study, {"media": more}, {"media": "Media mix"})
     assert "media" in set(compared.frame["method"]) and compared.causes[-1] == "media"
     assert "Media mix" in tables.side_by_side(compared.frame, compared.names).columns
+
+
+def test_a_media_mix_is_held_against_the_experiments():
+    rows = [
+        ("linear", "social", 0.3, 0.2, 0.4), ("experiment", "social", 0.1, 0.05, 0.15),
+        ("media", "social", 0.12, 0.08, 0.2), ("media", "tv", 0.1, 0.0, 0.2),
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["method", "channel", "share", "low", "high"])
+    text = words.describe_media(frame, "media")
+    assert "tv leaves no touch in these journeys" in text and "For social its intervals" in text
+    frame.loc[2, ["low", "high"]] = (0.16, 0.3)
+    assert "For social its interval and that of the experiments do not meet" in words.describe_media(frame, "media")
+    assert words.describe_media(frame[frame["method"] == "linear"], "media") == ""
 
 
 def test_the_models_notebook_shows_its_parts(tested, monkeypatch):

@@ -21,6 +21,7 @@ from cvmlib.attribution.media_effects import (
     spend_of,
 )
 from cvmlib.attribution.media_panel import Array
+from cvmlib.errors import DataError
 
 ENOUGH = 0.8
 """Probability of beating today's plan below which the advice is to hold."""
@@ -32,6 +33,7 @@ LIMIT = 0.3
 """How far a channel's spend may move unless said otherwise, as a share of last year's."""
 _STEPS = (0.02, 0.005, 0.001)
 _GRID = 33
+_SURE = 0.99  # a model is never surer of itself than that
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,18 @@ def read_options(
     BudgetOptions
         Without channels that spent nothing in the last year. Where the allowed levels reach beyond those observed, they
         end there.
+
+    Raises
+    ------
+    DataError
+        When `limits` name a channel that the unit has not.
     """
     panel = posterior.design.panel
+    if unknown := sorted(set(limits or {}) - set(panel.channels_of(unit))):
+        raise DataError(
+            f"{unit}: media_mix.limits name {', '.join(unknown)}; the channels of media are "
+            f"{', '.join(panel.channels_of(unit))}. Name one of these, or leave the limit out."
+        )
     channels = [c for c in panel.channels_of(unit) if spend_of(posterior, unit, c)[-YEAR_WEEKS:].sum() > 0]
     seen = np.array([observed_levels(posterior, unit, channel) for channel in channels])
     asked = np.array([(limits or {}).get(channel, (1 - limit, 1 + limit)) for channel in channels])
@@ -234,7 +246,8 @@ def advise(options: BudgetOptions, fit_passed: bool = True) -> Advice:
     if chance < ENOUGH:
         reason = f"The best plan beats today's with a probability of {chance:.0%} only; {ENOUGH:.0%} is asked for."
         return Advice(options, plan, gain, True, reason)
-    return Advice(options, plan, gain, False, f"The plan beats today's with a probability of {chance:.0%}.")
+    sure = f"{chance:.0%}" if chance <= _SURE else f"more than {_SURE:.0%}"
+    return Advice(options, plan, gain, False, f"The plan beats today's with a probability of {sure}.")
 
 
 def tabulate_plan(advice: Advice) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cvmlib.attribution.media_design import MediaDesign
-from cvmlib.attribution.media_model import RETURN_SD, UNIT_SPREAD, Form, baseline_share
+from cvmlib.attribution.media_model import RETURN_SD, UNIT_VARIANCE, Form, baseline_of
 from cvmlib.attribution.media_panel import Array
 from cvmlib.attribution.media_transforms import ADSTOCKS, SATURATIONS, adstock_weights, carry_over, saturate
 
@@ -132,17 +132,17 @@ def _unmoved_baseline(posterior: MediaPosterior, series: int) -> Array:
     design, draws = posterior.design, posterior.draws
     weeks = len(design.panel.weeks[series])
     market = design.market[series]
-    step = draws["trend_drift"][:, series, None] + draws["trend_step"][:, None] * draws["trend_bend"][:, series]
-    path = np.cumsum(np.concatenate([np.zeros((len(step), 1)), step], axis=1), axis=1)
+    steps = draws["trend_drift"][:, series, None] + draws["trend_bend"][:, series]
+    path = np.cumsum(np.concatenate([np.zeros((len(steps), 1)), steps], axis=1), axis=1)
     path = path - path.mean(axis=1, keepdims=True)
-    log_baseline = draws["level"][:, series][:, None] + path @ design.trend[series][:, :weeks]
+    moved = draws["level"][:, series][:, None] + path @ design.trend[series][:, :weeks]
     if "season" in draws:
-        log_baseline = log_baseline + draws["season"][:, market] @ design.season[series][:, :weeks]
+        moved = moved + draws["season"][:, market] @ design.season[series][:, :weeks]
     if "control" in draws:
-        log_baseline = log_baseline + draws["control"][:, market] @ design.controls[series][:, :weeks]
+        moved = moved + draws["control"][:, market] @ design.controls[series][:, :weeks]
     mine = design.panel.series_of_pair == series
     share = (associated(posterior) * design.reference)[:, mine].sum(axis=1)
-    return baseline_share(share, np)[:, None] * np.exp(log_baseline) * design.panel.series[series].scale
+    return baseline_of(share, moved) * design.panel.series[series].scale
 
 
 def fitted(posterior: MediaPosterior, series: int) -> Array:
@@ -239,13 +239,13 @@ def contraction(posterior: MediaPosterior, unit: str, channel: str) -> float:
     money = np.array([design.reference[i] * panel.series[panel.pairs[i].series].scale for i in pairs])
     weight = money / money.sum()
     of_kind = np.array([kind for kind, _ in design.groups])
-    shape, rate = UNIT_SPREAD
-    spread = shape * (shape + 1) / rate**2  # second moment of the gamma prior
     prior = 0.0
     for kind in np.unique(design.kind[pairs]):
         mine = weight[design.kind[pairs] == kind]
         scattered = np.sum(of_kind == kind) > 1
-        prior += mine.sum() ** 2 * (RETURN_SD**2 + spread * scattered) + (len(mine) > 1) * spread * np.sum(mine**2)
+        prior += mine.sum() ** 2 * (RETURN_SD**2 + UNIT_VARIANCE * scattered) + (
+            len(mine) > 1
+        ) * UNIT_VARIANCE * np.sum(mine**2)
     after = float(np.var(posterior.draws["ret"][:, pairs] @ weight))
     return max(1.0 - after / prior, 0.0)
 

@@ -25,9 +25,11 @@ from cvmlib.tables.sources import source_fingerprint
 
 DRAWS = 500
 """Draws kept for effects."""
-SAMPLING = Sampling(draws=600, tune=300, chains=4, target_accept=0.95)
-HOLDOUT = Sampling(draws=250, tune=250, chains=2, target_accept=0.95)
+SAMPLING = Sampling(draws=800, tune=200, chains=4, target_accept=0.9)
+HOLDOUT = Sampling(draws=250, tune=200, chains=2, target_accept=0.9)
 HOLDOUT_WEEKS = 13
+PATIENT = 0.99
+"""Step-size target of the second fit, where the first did not pass the gate."""
 
 
 @dataclass(frozen=True)
@@ -93,25 +95,22 @@ def fit_weeks(
     tests = read_all_tests(panel, weeks)
     design = mark_captured(build_design(panel, lags), named)
     model = build_model(design, arrange_tests(design, tests), form)
-    sampler = MediaSampler(model)
+    seen, known = _hide(design, holdout_weeks, lags), [test for test in tests if _before(design, test, holdout_weeks)]
+    held_model = build_model(seen, arrange_tests(seen, known), form) if holdout_weeks else model
+    same = len(known) == len(tests)  # with another number of tests it is another model
+    sampler = MediaSampler(held_model if same else model)  # compiled once, for both
     names = [variable.name for variable in model.free_RVs] + ["ret"]
     trace = sampler.sample(model, sampling)
     diagnostics = inference.diagnose(trace, names)
-    if not diagnostics.passed:  # once more, for longer, in the coordinates that these draws give
-        trace = sampler.sample(model, replace(sampling, draws=2 * sampling.draws, seed=sampling.seed + 3), again=True)
+    if not diagnostics.passed:  # once more, longer and in smaller steps, in the coordinates of these draws
+        longer = replace(sampling, draws=2 * sampling.draws, seed=sampling.seed + 3, target_accept=PATIENT)
+        trace = sampler.sample(model, longer, again=True)
         diagnostics = inference.diagnose(trace, names)
     held = None
     if holdout_weeks:
-        seen = _hide(design, holdout_weeks, lags)
-        known = [test for test in tests if _before(design, test, holdout_weeks)]
-        if len(known) == len(tests):
-            short = replace(HOLDOUT, seed=sampling.seed + 2)
-            held = thin_trace(
-                sampler.sample(build_model(seen, arrange_tests(seen, tests), form), short, again=True), seen, form
-            )  # fmt: skip
-        else:  # another number of tests is another model
-            other = build_model(seen, arrange_tests(seen, known), form)
-            held = thin_trace(MediaSampler(other).sample(other, replace(HOLDOUT, seed=sampling.seed + 2)), seen, form)
+        short = replace(HOLDOUT, seed=sampling.seed + 2)
+        other = sampler if same else MediaSampler(held_model)
+        held = thin_trace(other.sample(held_model, short, again=same), seen, form)
     return MediaFit(
         thin_trace(trace, design, form),
         diagnostics,
@@ -135,8 +134,8 @@ def _before(design: MediaDesign, test: LiftTest, holdout_weeks: int) -> bool:
 def thin_trace(trace: xr.DataTree, design: MediaDesign, form: Form, draws: int = DRAWS) -> MediaPosterior:
     """Keep evenly spaced draws of the variables that effects need."""
     posterior = trace["posterior"]
-    skipped = {"unit_scatter", "region_scatter", "marginal", "captured_demand"}
-    kept = {str(n): inference.thin(posterior[n], draws) for n in posterior.data_vars if n not in skipped}
+    skipped = ("_standard", "_scatter", "left", "captured_demand")
+    kept = {str(n): inference.thin(posterior[n], draws) for n in posterior.data_vars if not str(n).endswith(skipped)}
     return MediaPosterior(design, form, kept)
 
 

@@ -2,11 +2,15 @@
 
 Of series s (scaled to an average of 1) in week t
 
-    y[s, t] = base[s] exp(level[s] + trend[s, t] + season[m, t] + controls[m, t]) + sum of contribution[p, t] + e[s, t]
+    y[s, t] = base[s] exp(moved[s, t] / base[s]) + sum of contribution[p, t] + e[s, t]
+    moved[s, t] = level[s] + trend[s, t] + season[m, t] + controls[m, t]
     contribution[p, t] = r[p] b[p] F[p, t] / mean F[p],   e[s, t] = phi e[s, t - 1] + sigma[s] N(0, 1)
 
 with F the saturated, carried-over spend of a pair p of series and channel, and b its contribution at the reference
-return (`cvmlib.attribution.media_design`), and base what media leave of the average outcome. So r is a return in
+return (`cvmlib.attribution.media_design`), and base what media leave of the average outcome (1 - sum of r[p] b[p], bent
+so that it never reaches zero). What moves the baseline is a share of the outcome and not of the baseline: as a share of
+the baseline, its many parameters would be told the better the smaller the baseline is, and the posterior would give to
+media for that reason alone. So r is a return in
 multiples of the reference return, whatever the carry-over and saturation are, and it is r that has the prior.
 
 Assumptions: 1. media add to the baseline and do not change it; 2. a channel's carry-over and saturation are the same in
@@ -25,16 +29,24 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pymc.distributions.transforms import log_exp_m1
 
+from cvmlib.attribution import media_kernel
 from cvmlib.attribution.media_design import MediaDesign
+from cvmlib.attribution.media_kernel import BEND, REACH
 from cvmlib.attribution.media_lift import LiftArrays
+from cvmlib.attribution.media_panel import Array
 from cvmlib.attribution.media_transforms import ADSTOCKS, SATURATIONS, adstock_weights, carry_over, saturate
 
 RETURN_MEAN, RETURN_SD = 1.0, 1.5
 """Prior of the mean return of a kind, in reference returns: normal."""
-_BEND = 0.05
-UNIT_SPREAD = (4.0, 8.0)
-"""Shape and rate of the gamma prior of the spread of returns between units: mean 0.5, none at zero."""
+UNIT_VARIANCE = 0.3
+"""Prior mean of the variance of returns between units of a kind, and between regions of a unit, in squares of reference
+returns."""
+_NOISE = 0.05
+"""Prior median of the standard deviation of a week's noise, as a share of the average outcome."""
+_SPREAD_SHAPE = 3.0
+_BEND_VARIANCE, _BEND_SHAPE = 0.0012, 1.5  # many trends hardly bend, some do much
 CAPTURED_SD = 2.0
 """Scale of the half-normal prior of the demand that a channel captures, in reference returns."""
 
@@ -67,74 +79,74 @@ def build_model(design: MediaDesign, lifts: LiftArrays | None = None, form: Form
     """
     form = form or Form()
     with pm.Model() as model:
-        data = {name: pm.Data(name, value) for name, value in model_data(design, lifts).items()}
         carry, bend = _shape_priors(form, len(design.shapes))
         returns = _returns(design, elasticity(form.saturation, bend, pt))
-        mine = {name: value[data["shape"]] for name, value in (carry | bend).items()}
-        weights = adstock_weights(form.adstock, mine, design.lagged.shape[2], pt)
-        response = saturate(form.saturation, mine, carry_over(data["lagged"], weights), pt)
-        average = (response * data["weight"]).sum(axis=1)
-        factor = returns * data["reference"] / average
-        associated = factor
-        if design.captured.any():
-            captured = pm.HalfNormal("captured_demand", CAPTURED_SD, shape=int(design.captured.sum()))
-            of_pair = pt.set_subtensor(pt.zeros(len(design.captured))[np.flatnonzero(design.captured)], captured)
-            associated = (returns + pm.Deterministic("captured", of_pair)) * data["reference"] / average
-        media = pt.zeros_like(data["outcome"])
-        media = pt.inc_subtensor(media[data["series"]], associated[:, None] * response)
-        share = pt.zeros(len(design.panel.series))
-        share = pt.inc_subtensor(share[data["series"]], associated * average)
-        mean = baseline_share(share)[:, None] * pt.exp(_log_baseline(design, data)) + media
-        pm.Potential("fit", _log_likelihood(design, data, mean))
-        if lifts is not None:
-            lift = predict_lifts(form, mine, factor, data, design.lagged.shape[2], pt)
-            pm.Potential("calibration", -0.5 * (((data["lift"] - lift) / data["lift_error"]) ** 2).sum())
+        associated = returns + _captured(design) if design.captured.any() else returns
+        first, *others = (bend[name] for name in SATURATIONS[form.saturation])
+        parameters = {
+            "weights": adstock_weights(form.adstock, carry, design.lagged.shape[2], pt),
+            "first": first,
+            "second": others[0] if others else first,
+            "associated": associated * design.reference,
+            "caused": returns * design.reference,
+        }
+        parameters |= _baseline(design) | _noise(design)
+        pm.Potential("fit", media_kernel.log_likelihood(design, lifts, form.saturation, parameters))
     return model
-
-
-def model_data(design: MediaDesign, lifts: LiftArrays | None) -> dict[str, np.ndarray]:
-    """Arrays that the compiled model takes as data."""
-    data = {
-        "outcome": design.panel.outcome,
-        "fitted": design.fitted.astype(float),
-        "follows": design.follows.astype(float),
-        "lagged": design.lagged,
-        "weight": design.weight,
-        "reference": design.reference,
-        "trend_columns": design.trend,
-        "season_columns": design.season,
-        "control_columns": design.controls,
-        "series": design.panel.series_of_pair,
-        "shape": design.shape,
-    }
-    return data | ({} if lifts is None else lifts.data())
 
 
 def _returns(design: MediaDesign, elastic: pt.TensorVariable) -> pt.TensorVariable:
     """Returns per pair: common mean of the kind, scatter of units around it, scatter of regions around their unit.
 
-    Data speak of the marginal return at the usual spend, which is the return times the elasticity; so the sampler moves
-    in marginal returns, and the density carries the prior of the return over to them.
+    Data speak of the marginal return at the usual spend, which is the return times the elasticity, and the prior of the
+    return; so the sampler moves in marginal returns, in units of how far both leave them open, and the density carries
+    the prior over.
     """
     elastic = elastic[np.array([design.shapes.index(kind[:2]) for kind in design.kinds])]
-    marginal = pm.Flat("marginal", shape=len(design.kinds))
+    open_to = 1.0 / pt.sqrt(_known_marginals(design) + (RETURN_SD * elastic) ** -2)
+    marginal = open_to * pm.Flat("marginal_standard", shape=len(design.kinds))
     mean = pm.Deterministic("kind_return", marginal / elastic)
-    pm.Potential("return_prior", (-0.5 * ((mean - RETURN_MEAN) / RETURN_SD) ** 2 - pt.log(elastic)).sum())
+    density = -0.5 * ((mean - RETURN_MEAN) / RETURN_SD) ** 2 + pt.log(open_to / elastic)
+    pm.Potential("return_prior", density.sum())
     value = mean[design.kind]
     of_group = np.array([kind for kind, _ in design.groups])
     several = np.bincount(of_group, minlength=len(design.kinds))[of_group] > 1
     if several.any():
-        spread = pm.Gamma("unit_spread", *UNIT_SPREAD)
         place = np.where(several, np.cumsum(several) - 1, 0)[design.group]
-        scatter = pm.Normal("unit_scatter", shape=int(several.sum()))
-        value = value + spread * scatter[place] * several[design.group]
+        value = value + _scatter("unit_scatter", (int(several.sum()),), UNIT_VARIANCE)[place] * several[design.group]
     sizes = np.bincount(design.group)[design.group]
     if (sizes > 1).any():
-        spread = pm.Gamma("region_spread", *UNIT_SPREAD)
         place = np.where(sizes > 1, np.cumsum(sizes > 1) - 1, 0)
-        scatter = pm.Normal("region_scatter", shape=int((sizes > 1).sum()))
-        value = value + spread * scatter[place] * (sizes > 1)
+        value = value + _scatter("region_scatter", (int((sizes > 1).sum()),), UNIT_VARIANCE)[place] * (sizes > 1)
     return pm.Deterministic("ret", value)
+
+
+def _captured(design: MediaDesign) -> pt.TensorVariable:
+    """Demand that each pair captures, in reference returns, shape (P,); zero for those whose spend follows none."""
+    places = np.flatnonzero(design.captured)
+    found = pm.HalfNormal("captured_demand", CAPTURED_SD, shape=len(places), default_transform=log_exp_m1)
+    return pm.Deterministic("captured", pt.set_subtensor(pt.zeros(len(design.captured))[places], found))
+
+
+def _known_marginals(design: MediaDesign) -> np.ndarray:
+    """Roughly how precisely the spend of each kind tells its marginal return, by the noise of the prior, shape (K,)."""
+    carried = design.lagged @ (0.4 ** np.arange(design.lagged.shape[2]) * 0.6)
+    around = carried - (design.weight * carried).sum(axis=1, keepdims=True)
+    squares = (around**2 * (design.weight > 0)).sum(axis=1)
+    return np.bincount(design.kind, squares * (design.reference / _NOISE) ** 2, minlength=len(design.kinds))
+
+
+def _scatter(name: str, shape: tuple[int, ...], variance: float, tail: float = _SPREAD_SHAPE) -> pt.TensorVariable:
+    """Normal deviations of a common, unknown variance.
+
+    Its inverse gamma prior, of this mean and the shape `tail`, is integrated out. What is left is a multivariate t: the
+    sampler meets no variance near zero, where it would get stuck.
+    """
+    standard = pm.Flat(f"{name}_standard", shape=shape)
+    twice_scale = 2.0 * (tail - 1.0)  # of the inverse gamma with a mean of 1
+    half_degrees = tail + 0.5 * np.prod(shape)
+    pm.Potential(f"{name}_prior", -half_degrees * pt.log1p((standard**2).sum() / twice_scale))
+    return pm.Deterministic(name, np.sqrt(variance) * standard)
 
 
 def _shape_priors(form: Form, shapes: int) -> tuple[dict, dict]:
@@ -143,12 +155,22 @@ def _shape_priors(form: Form, shapes: int) -> tuple[dict, dict]:
         "delay": lambda: pm.Gamma("delay", 2.0, 1.0, shape=shapes),
         "shape": lambda: pm.LogNormal("shape_of_delay", 0.2, 0.3, shape=shapes),
         "scale": lambda: pm.LogNormal("scale", np.log(2.0), 0.5, shape=shapes),
-        "half": lambda: pm.LogNormal("half", np.log(2.0), 0.7, shape=shapes),
-        "slope": lambda: pm.LogNormal("slope", 0.1, 0.25, shape=shapes),
-        "rate": lambda: pm.LogNormal("rate", 0.0, 0.7, shape=shapes),
     }
     carry = {name: priors[name]() for name in ADSTOCKS[form.adstock]}
-    return carry, {name: priors[name]() for name in SATURATIONS[form.saturation]}
+    if form.saturation == "hill":
+        return carry, _hill_priors(shapes)
+    return carry, {"rate": pm.LogNormal("rate", 0.0, 0.7, shape=shapes)}
+
+
+def _hill_priors(shapes: int) -> dict:
+    """Slope, and the spend of half the largest response: lognormal around twice the average.
+
+    Data speak of the part of the largest response that is left at the average spend. Its log odds are the slope times
+    the log of that spend of half the response, and in these the sampler moves.
+    """
+    slope = pm.LogNormal("slope", 0.1, 0.25, shape=shapes)
+    left = pm.Normal("left", slope * np.log(2.0), 0.7 * slope, shape=shapes)
+    return {"half": pm.Deterministic("half", pt.exp(left / slope)), "slope": slope}
 
 
 def elasticity(form: str, bend: dict[str, Any], xp: ModuleType = np) -> Any:
@@ -158,49 +180,52 @@ def elasticity(form: str, bend: dict[str, Any], xp: ModuleType = np) -> Any:
     return bend["rate"] / xp.sinh(bend["rate"])
 
 
-def baseline_share(media_share: Any, xp: ModuleType = pt) -> Any:
-    """What media leave of an average outcome of 1: one minus their share, bent so that it never reaches zero."""
-    return _BEND * xp.log1p(xp.exp((1.0 - media_share) / _BEND))
-
-
-def _log_baseline(design: MediaDesign, data: dict) -> pt.TensorVariable:
-    """Log of the baseline in multiples of what media leave, shape (S, T)."""
+def _baseline(design: MediaDesign) -> dict[str, pt.TensorVariable]:
+    """Level, trend, season and controls of the baseline, as shares of the average outcome."""
     series, knots = design.trend.shape[:2]
-    market = design.market
-    level = pm.Normal("level", 0.0, 0.1, shape=series)
-    step = pm.Gamma("trend_step", 2.0, 60.0)
-    bends = pm.Normal("trend_bend", shape=(series, knots - 1))
     drift = pm.Normal("trend_drift", 0.0, 0.1, shape=series)
-    steps = drift[:, None] + step * bends
+    steps = drift[:, None] + _scatter("trend_bend", (series, knots - 1), _BEND_VARIANCE, _BEND_SHAPE)
     path = pt.cumsum(pt.concatenate([pt.zeros((series, 1)), steps], axis=1), axis=1)
-    path = path - path.mean(axis=1, keepdims=True)
-    log_baseline = level[:, None] + (path[:, :, None] * data["trend_columns"]).sum(axis=1)
+    found = {
+        "level": pm.Normal("level", 0.0, 0.1, shape=series),
+        "path": path - path.mean(axis=1, keepdims=True),
+        "season": pt.zeros((0,)),
+        "control": pt.zeros((0,)),
+    }
     if design.season.shape[1]:
-        wave = pm.Normal("season", 0.0, 0.1, shape=(len(design.markets), design.season.shape[1]))
-        log_baseline = log_baseline + (wave[market][:, :, None] * data["season_columns"]).sum(axis=1)
+        found["season"] = pm.Normal("season", 0.0, 0.1, shape=(len(design.markets), design.season.shape[1]))
     if design.control_names:
-        effect = pm.Normal("control", 0.0, 0.15, shape=(len(design.markets), len(design.control_names)))
-        log_baseline = log_baseline + (effect[market][:, :, None] * data["control_columns"]).sum(axis=1)
-    return log_baseline
+        found["control"] = pm.Normal("control", 0.0, 0.15, shape=(len(design.markets), len(design.control_names)))
+    return found
 
 
-def _log_likelihood(design: MediaDesign, data: dict, mean: pt.TensorVariable) -> pt.TensorVariable:
-    """Log-likelihood of the fitted weeks: normal, each residual correlated with that of the week before."""
+def _noise(design: MediaDesign) -> dict[str, pt.TensorVariable]:
+    """Standard deviation of the noise of each series, and how it lasts from week to week."""
     units = design.panel.units()
     of_unit = np.array([units.index(series.unit) for series in design.panel.series])
-    sigma = pm.LogNormal("sigma", np.log(0.05), 0.7, shape=len(of_unit))
-    phi = pm.Beta("persistence", 1.5, 3.0, shape=len(units))[of_unit][:, None]
-    error = (data["outcome"] - mean) / sigma[:, None] * data["fitted"]
-    before = pt.concatenate([pt.zeros((len(of_unit), 1)), error[:, :-1]], axis=1)
-    precision = data["follows"] + (data["fitted"] - data["follows"]) * (1.0 - phi**2)
-    innovation = error - phi * before * data["follows"]
-    starts = (data["fitted"] - data["follows"]) * 0.5 * pt.log1p(-(phi**2))
-    return (-0.5 * precision * innovation**2 - data["fitted"] * pt.log(sigma)[:, None] + starts).sum()
+    return {
+        "sigma": pm.LogNormal("sigma", np.log(_NOISE), 0.7, shape=len(of_unit)),
+        "persistence": pm.Beta("persistence", 1.5, 3.0, shape=len(units))[of_unit],
+    }
+
+
+def baseline_of(media_share: Array, effects: Array) -> Array:
+    """Baseline week by week as a share of the average outcome.
+
+    Parameters
+    ----------
+    media_share : array, shape (draws,)
+        What goes with media, as a share of the average outcome.
+    effects : array, shape (draws, weeks)
+        What level, trend, season and controls add, as shares of the average outcome.
+    """
+    kept = BEND * np.logaddexp(0.0, (1.0 - media_share) / BEND)[:, None]
+    return kept * np.exp(effects / np.sqrt(kept**2 + REACH**2))
 
 
 def predict_lifts(
-    form: Form, parameters: dict[str, Any], factor: Any, data: dict[str, Any], lags: int, xp: ModuleType
-) -> Any:
+    form: Form, parameters: dict[str, Array], factor: Array, data: dict[str, np.ndarray], lags: int
+) -> Array:
     """Lift of each test by the model, in money.
 
     Parameters
@@ -215,12 +240,10 @@ def predict_lifts(
         ``LiftArrays.data``.
     lags : int
         Lags.
-    xp : module
-        ``numpy`` or ``pytensor.tensor``.
     """
     mine = {name: value[data["lift_pair"]] for name, value in parameters.items()}
-    weights = adstock_weights(form.adstock, mine, lags, xp)
-    treated = saturate(form.saturation, mine, carry_over(data["lift_treated"], weights), xp)
-    control = saturate(form.saturation, mine, carry_over(data["lift_control"], weights), xp)
+    weights = adstock_weights(form.adstock, mine, lags)
+    treated = saturate(form.saturation, mine, carry_over(data["lift_treated"], weights))
+    control = saturate(form.saturation, mine, carry_over(data["lift_control"], weights))
     gained = ((treated - control) * data["lift_weeks"]).sum(axis=1) * factor[data["lift_pair"]] * data["lift_money"]
     return (gained[:, None] * data["lift_of"]).sum(axis=0)

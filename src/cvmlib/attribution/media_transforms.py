@@ -1,7 +1,6 @@
 """Adstock and saturation: how spend carries over to later weeks, and how its effect flattens.
 
-Each function works on arrays and, given ``pytensor.tensor`` as `xp`, on symbolic ones, so that the model that is fitted
-and the effects that are reported are one formula. Adstock weights add up to one: carry-over moves an effect in time
+Adstock weights add up to one: carry-over moves an effect in time
 and does not make it larger. Spend is in multiples of the channel's own weekly average.
 
 Forms of adstock: geometric; delayed (Jin, Wang, Sun, Chan and Koehler 2017, *Bayesian methods for media mix modeling
@@ -18,6 +17,9 @@ ADSTOCKS = {"geometric": ("decay",), "delayed": ("decay", "delay"), "weibull": (
 
 SATURATIONS = {"hill": ("half", "slope"), "logistic": ("rate",)}
 """Parameters of each form of saturation."""
+
+TINY = 1e-9
+"""Added to spend before its logarithm is taken, in multiples of the average."""
 
 
 def adstock_weights(form: str, parameters: dict[str, Any], lags: int, xp: ModuleType = np) -> Any:
@@ -51,7 +53,7 @@ def adstock_weights(form: str, parameters: dict[str, Any], lags: int, xp: Module
     return raw / raw.sum(axis=-1, keepdims=True)
 
 
-def carry_over(lagged: Any, weights: Any) -> Any:
+def carry_over(lagged: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Sum spend over its lags.
 
     Parameters
@@ -68,7 +70,7 @@ def carry_over(lagged: Any, weights: Any) -> Any:
     return (lagged * weights[..., None, :]).sum(axis=-1)
 
 
-def saturate(form: str, parameters: dict[str, Any], carried: Any, xp: ModuleType = np) -> Any:
+def saturate(form: str, parameters: dict[str, np.ndarray], carried: np.ndarray) -> np.ndarray:
     """Compute the response to carried-over spend, 0 without spend and below 1.
 
     Parameters
@@ -79,17 +81,15 @@ def saturate(form: str, parameters: dict[str, Any], carried: Any, xp: ModuleType
         Arrays of shape (...): ``half`` (spend of half the largest response) and ``slope``, or ``rate``.
     carried : array, shape (..., weeks)
         Carried-over spend, not negative.
-    xp : module
-        ``numpy`` or ``pytensor.tensor``.
 
     Returns
     -------
     array, shape (..., weeks)
     """
     if form == "hill":
-        ratio = (carried + 1e-9) / parameters["half"][..., None]
-        return 1.0 / (1.0 + xp.exp(-parameters["slope"][..., None] * xp.log(ratio)))
-    return xp.tanh(0.5 * parameters["rate"][..., None] * carried)
+        ratio = (carried + TINY) / parameters["half"][..., None]
+        return 1.0 / (1.0 + np.exp(-parameters["slope"][..., None] * np.log(ratio)))
+    return np.tanh(0.5 * parameters["rate"][..., None] * carried)
 
 
 def lag_spend(spend: np.ndarray, lags: int) -> np.ndarray:

@@ -150,8 +150,10 @@ def show_movers(study: Study, interval: float) -> None:
     show.figure(ax.figure, text, table, caption, "movers", tables.shares_formats(table))
 
 
-def show_media(portfolio: Portfolio, unit: str, media_mix: dict[str, pd.DataFrame] | None = None) -> None:
-    """Show what the media mix of the unit says was caused, or say what one would need."""
+def show_media(
+    portfolio: Portfolio, unit: str, compared: Comparison, media_mix: dict[str, pd.DataFrame] | None = None
+) -> None:
+    """Show what the media mix of the unit says was caused beside the experiments, or say what one would need."""
     missing = [name for name in ("media", "outcomes") if name not in portfolio.units[unit].tables]
     if missing:
         show.note(
@@ -168,7 +170,7 @@ def show_media(portfolio: Portfolio, unit: str, media_mix: dict[str, pd.DataFram
             "The media mix sees weekly spend and all sales of the market, also where no touch is recorded. Its shares "
             "are of all those sales, not of the conversions above: orders of magnitude compare, decimals do not."
         )
-        show.prose(show.text(text))
+        show.prose(show.text(f"{text} {words.describe_media(compared.frame, name)}".strip()))
         shown = table.rename(columns={"channel": "Channel", "share": "Share caused", "low": "From", "high": "To"})
         formats = {"Share caused": "percent:1", "From": "percent:1", "To": "percent:1"}
         show.table(shown, "Share of all sales that each channel caused, by the media mix", name, formats)

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from cvmlib.attribution.stages import STAGES
-from cvmlib.attribution.study import LABELS, NO_CHANNEL, Study
+from cvmlib.attribution.study import CREDITS, LABELS, NO_CHANNEL, Study
 from cvmlib.reporting.words import amount, between, count, listing, percent
 
 CREDIT_IS_NOT_CAUSE = (
@@ -234,3 +234,33 @@ def describe_spread_of(part: pd.DataFrame) -> str:
         f"{between(most['conversions'], most['low'], most['high'], 'conversions')}; "
         f"{least['channel']} with least: {between(least['conversions'], least['low'], least['high'], 'conversions')}."
     )
+
+
+def describe_media(frame: pd.DataFrame, method: str) -> str:
+    """Say what a media mix adds to the journeys, and where experiments say otherwise.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `cvmlib.attribution.reconcile.reconcile`.
+    method : str
+        The method that is the media mix.
+    """
+    mine = frame[frame["method"] == method].set_index("channel")
+    met = set(frame.loc[frame["method"].isin(CREDITS), "channel"])
+    tested = frame[frame["method"] == "experiment"].set_index("channel")
+    sentences = []
+    if unseen := [channel for channel in mine.index if channel not in met]:
+        leave = "leaves" if len(unseen) == 1 else "leave"
+        sentences.append(f"{listing(unseen)} {leave} no touch in these journeys, so only the media mix speaks of it.")
+    both = [channel for channel in mine.index if channel in tested.index]
+    one, other = mine.loc[both], tested.loc[both]
+    apart = list(one.index[(one["low"] > other["high"]) | (one["high"] < other["low"])])
+    if apart:
+        sentences.append(
+            f"For {listing(apart)} its interval and that of the experiments do not meet. They are shares of different "
+            "totals; beyond that, believe the experiments, which drew at random."
+        )
+    elif both:
+        sentences.append(f"For {listing(both)} its intervals and those of the experiments overlap.")
+    return " ".join(sentences)

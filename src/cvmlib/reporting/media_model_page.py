@@ -90,7 +90,7 @@ def _predict(fit: MediaFit, draw: int, factors: np.ndarray, data: dict) -> np.nd
     posterior, design = fit.posterior, fit.design
     mine = [posterior.parameters(pair) for pair in range(len(design.panel.pairs))]
     parameters = {name: np.array([values[name][draw] for values in mine]) for name in mine[0]}
-    return predict_lifts(posterior.form, parameters, factors, data, design.lagged.shape[2], np)
+    return predict_lifts(posterior.form, parameters, factors, data, design.lagged.shape[2])
 
 
 def show_holdouts(fit: MediaFit, interval: float) -> None:

@@ -263,7 +263,7 @@ def _measure_lifts(
     rng: np.random.Generator, market: Market, effect_of: dict[tuple[str, str], tuple[Array, Array]],
     mondays: pd.DatetimeIndex,
 ) -> pd.DataFrame:  # fmt: skip
-    """Measure each test: the true lift of the tested share with noise, as the total of the test."""
+    """Measure each test of a channel on the air: the true lift of the tested share with noise, as the total."""
     channels = {c.name: c for c in market.channels}
     rows = []
     for test in market.tests:
@@ -281,6 +281,8 @@ def _measure_lifts(
             factor = contribution.sum() / full.sum()
             lift += test.share * factor * (full - dark)[window].sum()
             withheld += test.share * spend[BURN_IN:][window].sum()
+        if not withheld > 0:  # off the air in these weeks: there is nothing to test
+            continue
         error = test.error * withheld
         rows.append({
             "channel": test.channel, "start": mondays[start],
