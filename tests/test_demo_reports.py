@@ -25,10 +25,11 @@ ROOT = Path(__file__).parents[1]
 SHOP_PAGES = ("summary", "customers", "value", "customer_churn")
 PAGES = {
     "index.html", "portfolio.html",
-    *(f"models-{name}.html" for name in ("clv", "churn", "journeys", "media_mix", "programs")),
+    *(f"models-{name}.html" for name in ("clv", "churn", "journeys", "media_mix", "programs", "value_parts")),
+    *("models-actions.html", "models-track_record.html", "fashion/action_plan.html", "mobile/action_plan.html"),
     *(f"{unit}/{page}.html" for unit in ("fashion", "grocery") for page in SHOP_PAGES),
     *("fashion/attribution.html", "fashion/media.html", "mobile/media.html"),
-    *(f"{unit}/programs.html" for unit in ("fashion", "grocery", "mobile")),
+    *(f"{unit}/{page}.html" for unit in ("fashion", "grocery", "mobile") for page in ("programs", "customer_value")),
     *(f"mobile/{page}.html" for page in ("summary", "subscribers", "subscriber_value", "subscriber_churn")),
 }  # fmt: skip
 READY = "print('ready paths of', unit)"
@@ -227,8 +228,10 @@ def test_changed_data_of_one_unit_build_only_what_depends_on_it(copy, pages):
         "page/mobile/subscriber_value", "page/mobile/subscriber_churn", "portfolio",
     }  # fmt: skip
     # Models of all units together read this one too, and so do their pages; the shops' values do not.
-    shared = ("model/programs", "model/media_mix", "model/journeys")
-    pooled = ("/programs", "/media", "/journeys", "/attribution", "/ready_paths")
+    shared = ("model/programs", "model/media_mix", "model/journeys", "model/value_parts")
+    shared += ("model/actions", "model/track_record")
+    pooled = ("/programs", "/media", "/journeys", "/attribution", "/ready_paths", "/customer_value")
+    pooled += ("/action_plan",)
     assert own <= built(result)
     assert all(key in shared or key.endswith(pooled) for key in built(result) - own)
     after = contents(copy)

@@ -52,6 +52,15 @@ def _as_range(value: Any) -> tuple[float, float]:
     return tuple(ends)
 
 
+def _as_limits(value: Any) -> tuple[float, float]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError("not two numbers")
+    low, high = (_refuse_boolean(end) for end in value)
+    if not all(isinstance(end, int | float) for end in (low, high)) or not 0 <= low <= 1 <= high < float("inf"):
+        raise ValueError("today's spend, 1, is not within the limits")
+    return float(low), float(high)
+
+
 class Saving(Record):
     """What it costs to keep a customer from leaving, in the portfolio's currency, and how often that works.
 
@@ -72,6 +81,126 @@ class Saving(Record):
     offer_cost: Annotated[Number, Field(ge=0)]
     acceptance: Annotated[tuple[float, float], BeforeValidator(_as_range)]
     within_months: Annotated[Count, Field(ge=1, le=12)] = 3
+
+
+Stage = Literal["new", "active", "cooling", "silent", "settled", "at risk"]
+
+
+class Action(Record):
+    """Something that can be done for a customer: ``[units.NAME.actions.ACTION]``.
+
+    Parameters
+    ----------
+    label : str
+        Name for people.
+    channel : str
+        Channel of the contact.
+    cost : float
+        Money per customer contacted.
+    programs : list of str
+        Programs (`program_id`) whose measured effect it has.
+    affects : {"spending", "leaving"}
+        Whether it raises what a customer spends, or keeps a subscriber from leaving.
+    stages : list of str
+        Stages of the customers it is for; all without any. Shops: new, active, cooling, silent; subscriptions: new,
+        settled, at risk.
+    capacity : int, optional
+        Contacts in a period, at most.
+    preferred_only : bool
+        Whether it goes to those alone whose own channel, by their touchpoints, is that of the action.
+    """
+
+    label: Text
+    channel: Text
+    cost: Annotated[Number, Field(ge=0)]
+    programs: Annotated[list[Text], Field(min_length=1), BeforeValidator(as_list)]
+    affects: Literal["spending", "leaving"] = "spending"
+    stages: Annotated[list[Stage], BeforeValidator(as_list)] = []
+    capacity: Annotated[Count, Field(ge=1)] | None = None
+    preferred_only: bool = False
+
+
+class ActionPlan(Record):
+    """Limits of what is done in a period: ``[units.NAME.action_plan]``.
+
+    Parameters
+    ----------
+    budget : float, optional
+        Money in a period; no limit without it.
+    period_days : int
+        Length of a period.
+    holdout : float
+        Share of the customers drawn at random of whom nobody is contacted, so that effects can be measured.
+    explore : float
+        Share of the customers whose action is chosen by a draw of the effects instead of their mean.
+    contacts_per_customer : int
+        Contacts of a customer in a period, at most.
+    rest_days : int
+        Days after a contact in which a customer is left alone.
+    channels : dict of str to int
+        Contacts of a channel in a period, at most.
+    """
+
+    budget: Annotated[Number, Field(gt=0)] | None = None
+    period_days: Annotated[Count, Field(ge=1, le=366)] = 30
+    holdout: Annotated[Number, Field(ge=0, le=0.5)] = 0.1
+    explore: Annotated[Number, Field(ge=0, le=1)] = 0.1
+    contacts_per_customer: Annotated[Count, Field(ge=1, le=31)] = 1
+    rest_days: Annotated[Count, Field(ge=0, le=366)] = 14
+    channels: dict[str, Annotated[Count, Field(ge=1)]] = {}
+
+
+class Trigger(Record):
+    """What an event, or the lack of one, is to set off: ``[units.NAME.triggers.TRIGGER]``.
+
+    Parameters
+    ----------
+    label : str
+        Name for people.
+    when : str
+        Condition on a customer's scores, such as ``"probability_alive < 0.5 and value > 100"``.
+    """
+
+    label: Text
+    when: Text
+
+
+class TypeLines(Record):
+    """Where high and often begin for the types of customers: ``[units.NAME.types]``.
+
+    Parameters
+    ----------
+    margin_per_purchase : float, optional
+        Margin per purchase (per month of a subscription) that counts as high, in money.
+    purchases_per_year : float, optional
+        Purchases a year that count as often.
+    """
+
+    margin_per_purchase: Number | None = None
+    purchases_per_year: Annotated[Number, Field(gt=0)] | None = None
+
+
+class Tier(Record):
+    """One value tier: ``[units.NAME.tiers]``; the margin a year of its customers.
+
+    Parameters
+    ----------
+    start, end : float, optional
+        Money a year, written ``from`` and ``to``: from `start` to less than `end`; open without it.
+    """
+
+    start: Number | None = Field(None, alias="from")
+    end: Number | None = Field(None, alias="to")
+
+    @property
+    def low(self) -> float:
+        """Lower end, minus infinity where it is open."""
+        return -float("inf") if self.start is None else self.start
+
+    @property
+    def high(self) -> float:
+        """Upper end, infinity where it is open."""
+        return float("inf") if self.end is None else self.end
 
 
 class TableSource(Record):
@@ -106,9 +235,12 @@ class MediaSettings(Record):
     follows_demand : list of str, optional
         Channels whose spend follows demand (search for the brand, retargeting), whatever their name; without it, those
         whose name or course says so.
+    limits : dict of str to tuple of float
+        Channel to the lowest and highest multiple of last year's spend that a plan may give it; ``[1, 1]`` fixes it.
     """
 
     follows_demand: Annotated[list[Text] | None, BeforeValidator(as_list)] = None
+    limits: dict[str, Annotated[tuple[float, float], BeforeValidator(_as_limits)]] = {}
 
 
 class JourneySettings(Record):
@@ -200,6 +332,16 @@ class BusinessUnit(Record):
         How its touchpoints become journeys.
     media_mix : MediaSettings
         What is known about its media.
+    types : TypeLines
+        Where high and often begin for its customers' types.
+    tiers : dict of str to Tier
+        Its value tiers, by margin a year.
+    actions : dict of str to Action
+        What can be done for a customer.
+    action_plan : ActionPlan
+        Budget, capacity and rest.
+    triggers : dict of str to Trigger
+        Conditions on a customer's scores that are to be told at once.
     """
 
     name: str
@@ -215,3 +357,8 @@ class BusinessUnit(Record):
     covariates: Annotated[list[Text], BeforeValidator(as_list)] = []
     journeys: JourneySettings = JourneySettings()
     media_mix: MediaSettings = MediaSettings()
+    types: TypeLines = TypeLines()
+    tiers: dict[str, Tier] = {}
+    actions: dict[str, Action] = {}
+    action_plan: ActionPlan = ActionPlan()
+    triggers: dict[str, Trigger] = {}

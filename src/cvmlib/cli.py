@@ -1,10 +1,11 @@
-"""The command line: ``cvm check``, ``cvm demo``, ``cvm reports`` and ``cvm page``.
+"""The command line: ``cvm check``, ``cvm demo``, ``cvm reports``, ``cvm page``, ``cvm score`` and ``cvm rerun``.
 
 A mistake that the user can put right is told without a traceback. Exit codes: 2 the portfolio file, 3 the tables,
 4 a model, 1 a notebook.
 """
 
 import contextlib
+import datetime
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -112,6 +113,62 @@ def page(
             typer.echo(found.message, err=True)
             raise typer.Exit(EXIT_CODES[found.kind])
         typer.echo(f"Open {found}", err=True)
+
+
+@app.command()
+def score(
+    events: Annotated[str, typer.Argument(help="CSV, JSON lines or Parquet; - for a stream of lines.")] = "-",
+    unit: Annotated[str, typer.Option(help="The business unit; may be left out where there is one only.")] = "",
+    config: Config = CONFIG,
+    output: Annotated[Path | None, typer.Option(help="Where to write, instead of lines to the output.")] = None,
+    keep_going: Annotated[bool, typer.Option(help="Tell of events that cannot be scored, and go on.")] = False,
+) -> None:
+    """Score customers, or events as they come, from the saved posterior of a unit."""
+    with _readable_errors():
+        import sys
+
+        from cvmlib.decisions.score_file import read_events, score_events, write_scores
+        from cvmlib.decisions.scorer import Scorer
+        from cvmlib.portfolio import read_portfolio
+
+        portfolio = read_portfolio(config)
+        name = unit or (next(iter(portfolio.units)) if len(portfolio.units) == 1 else "")
+        if name not in portfolio.units:
+            found = f"There is no unit {name!r}." if name else "Which unit is not said; give --unit."
+            raise ConfigError(f"{found} The units are {', '.join(portfolio.units)}.")
+        scorer = Scorer(portfolio, name, foresee=events == "-")
+        rows = read_events(sys.stdin if events == "-" else Path(events))
+        count = write_scores(score_events(scorer, rows, keep_going), output or sys.stdout)
+        if output:
+            typer.echo(f"{count:,} scores written to {output}", err=True)
+
+
+@app.command()
+def rerun(
+    as_of: Annotated[datetime.datetime, typer.Option(formats=["%Y-%m-%d"], help="Day to go back to.")],
+    every: Annotated[str, typer.Option(help="Go back to every month, quarter or year from then on.")] = "",
+    unit: Annotated[str, typer.Option(help="This business unit only.")] = "",
+    config: Config = CONFIG,
+    quick: Annotated[bool, typer.Option(help="Only a quick look at the posteriors.")] = False,
+) -> None:
+    """Forget what came after a day, fit, file the forecasts of that day, and hold them against what happened."""
+    with _readable_errors():
+        from cvmlib.decisions.track_record import score_record, settle
+        from cvmlib.decisions.track_run import last_day, list_dates, replay
+        from cvmlib.portfolio import read_portfolio
+
+        portfolio = read_portfolio(config)
+        if unit and unit not in portfolio.units:
+            raise ConfigError(f"There is no unit {unit!r}. The units are {', '.join(portfolio.units)}.")
+        for name in [unit] if unit else list(portfolio.units):
+            dates = list_dates(as_of.date(), last_day(portfolio, name), every)
+            replay(portfolio, dates, [name], quick)
+            record = settle(portfolio, name)
+            done = score_record(record.settled.assign(unit=name), "unit")
+            known = f", {done['coverage'].iloc[0]:.0%} of their outcomes within range" if len(done) else ""
+            typer.echo(
+                f"{record.label}: {len(record.settled)} forecasts settled{known}, {len(record.open)} open", err=True
+            )
 
 
 @contextlib.contextmanager

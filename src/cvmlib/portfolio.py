@@ -123,6 +123,11 @@ class Portfolio(PortfolioSettings):
         return self.root / "build" / self.slug
 
     @property
+    def record_dir(self) -> Path:
+        """Folder of the filed forecasts, below it one of each unit."""
+        return self.root / "data" / "derived" / self.slug / "track_record"
+
+    @property
     def reports_dir(self) -> Path:
         """Folder of the rendered reports."""
         reports = self.root / "reports"

@@ -1,7 +1,9 @@
 """Mistakes in a portfolio file, in words: the key, what was found, what is allowed."""
 
 import difflib
+import math
 from collections.abc import Iterable
+from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -40,6 +42,20 @@ _ALLOWED = {
     "records_from": "a date without quotation marks such as 2024-01-01",
     "renewal_months": "a whole number from 0 (none) to 60",
     "carryover_days": "a whole number from 0 to 365",
+    "margin_per_purchase": "a number: money per purchase, or per month of a subscription",
+    "purchases_per_year": "a number above 0",
+    "from": "a number: margin a year in money; leave it out for no lower end",
+    "to": "a number: margin a year in money; leave it out for no upper end",
+    "cost": "a number of at least 0",
+    "programs": 'a list of one or more programs such as ["winback"]',
+    "capacity": "a whole number of at least 1; leave it out for no limit",
+    "preferred_only": "true or false",
+    "budget": "a number above 0; leave it out for no limit, or take the actions out for none",
+    "period_days": "a whole number from 1 to 366",
+    "holdout": "a number from 0 to 0.5 (10 % is written 0.1)",
+    "explore": "a number from 0 to 1 (10 % is written 0.1)",
+    "contacts_per_customer": "a whole number from 1 to 31",
+    "rest_days": "a whole number from 0 to 366",
     "seed": "a whole number of at least 0",
     "scale": "a number above 0",
     "years": "a whole number from 1 to 20",
@@ -98,6 +114,10 @@ def _describe(details: ErrorDetails, root: type[BaseModel]) -> Mistake:
 def _allowed(at: tuple[str, ...], details: ErrorDetails) -> str:
     key = next((part for part in reversed(at) if not part.isdigit()), at[-1])
     context = details.get("ctx", {})
+    if at[-2:-1] == ("channels",) and "action_plan" in at:
+        return "a whole number of at least 1, the contacts of the channel in a period"
+    if "limits" in at:
+        return "two multiples of last year's spend, the lower at most 1 and the higher at least 1 ([0.8, 1.2])"
     if key in _ALLOWED and "columns" not in at:
         return _ALLOWED[key]
     if details["type"] == "literal_error":
@@ -169,6 +189,72 @@ def find_cross_mistakes(raw: dict[str, Any]) -> list[Mistake]:
         elif isinstance(label, str):
             labels[label] = name
         mistakes += _table_mistakes(name, unit, unit.get("source", source)) + _covariate_mistakes(name, unit)
+        mistakes += _action_mistakes(name, unit) + _tier_mistakes(name, unit)
+    return mistakes
+
+
+def _tier_mistakes(name: str, unit: dict[str, Any]) -> list[Mistake]:
+    """Return the tiers that hold nobody, and those that overlap: a customer is in one tier only."""
+    tiers = unit.get("tiers")
+    ends = [(key, _end(tier, "from", -math.inf), _end(tier, "to", math.inf)) for key, tier in _tables(tiers).items()]
+    mistakes: list[Mistake] = []
+    for key, low, high in ends:
+        if low >= high:
+            mistakes.append(
+                (("units", name, "tiers", key), f"found from = {low:g} and to = {high:g}; from must be below to")
+            )
+    ranges = sorted((low, high, key) for key, low, high in ends if low < high)
+    for (_, high, lower), (low, _, upper) in pairwise(ranges):
+        if low < high:
+            mistakes.append(
+                (("units", name, "tiers"), f"found {lower} and {upper} to overlap: {lower} ends at {high:g}, {upper} "
+                                           f"begins at {low:g}; let one end where the other begins")
+            )  # fmt: skip
+    return mistakes
+
+
+def _tables(value: Any) -> dict[str, dict[str, Any]]:
+    return {k: v for k, v in value.items() if isinstance(v, dict)} if isinstance(value, dict) else {}
+
+
+def _end(tier: dict[str, Any], key: str, without: float) -> float:
+    found = tier.get(key)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else without
+
+
+_STAGES = {"noncontractual": ("new", "active", "cooling", "silent"), "contractual": ("new", "settled", "at risk")}
+
+
+def _action_mistakes(name: str, unit: dict[str, Any]) -> list[Mistake]:
+    """Return what stands against the actions of a unit: measured by nothing, or for customers it does not have."""
+    actions, tables, setting = unit.get("actions"), unit.get("tables"), unit.get("setting")
+    if not isinstance(actions, dict) or not actions:
+        return []
+    mistakes: list[Mistake] = []
+    if isinstance(tables, dict) and not {"programs", "assignments"} <= set(tables):
+        needed = " and ".join(f"[units.{name}.tables.{table}]" for table in ("programs", "assignments"))
+        mistakes.append(
+            (("units", name, "actions"), f"found actions, but no programs to measure them; supply {needed}")
+        )
+    for key, action in actions.items():
+        if not isinstance(action, dict):
+            continue
+        stages = action.get("stages", [])
+        stages = [stages] if isinstance(stages, str) else stages if isinstance(stages, list) else []
+        at = ("units", name, "actions", key)
+        for stage in stages:
+            if (
+                setting in _STAGES
+                and stage not in _STAGES[setting]
+                and stage in {s for v in _STAGES.values() for s in v}
+            ):
+                allowed = ", ".join(_STAGES[setting])
+                mistakes.append(((*at, "stages"), f"found {quote(stage)}; stages of a {setting} unit are {allowed}"))
+        if action.get("affects") == "leaving" and setting == "noncontractual":
+            mistakes.append(
+                ((*at, "affects"), 'found "leaving" in a noncontractual unit, whose customers leave silently; '
+                                   'allowed is "spending"')
+            )  # fmt: skip
     return mistakes
 
 

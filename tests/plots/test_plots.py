@@ -30,6 +30,9 @@ METHODS = pd.DataFrame(
     {"method": ["first", "first", "test"], "channel": ["search", "tv & <b>", "search"], "share": [0.6, 0.4, 0.3]}
 )
 METHODS = METHODS.assign(low=METHODS["share"] - 0.1, high=METHODS["share"] + 0.1)
+BUDGETS = pd.DataFrame({"cost": [0.0, 1e3, 2e3], "value": [0.0, 5e3, 6e3]})
+PROMISES = pd.DataFrame({"name": ["2025-06-30", "2025-06-30", "2025-09-30"], "low": 0.9, "high": 1.1})
+PROMISES = PROMISES.assign(actual=[0.95, 1.2, 1.0], inside=[True, False, True])
 LORENZ = pd.DataFrame({"customers": [0.0, 0.2, 1.0], "share": [0.0, 0.6, 1.0]})
 
 DRAWN = {
@@ -53,6 +56,10 @@ DRAWN = {
     "bridge": lambda ax=None: plots.bridge(STEPS, ax, unit="EUR"),
     "reliability": lambda ax=None: plots.reliability(GROUPS, ax, label="Share that bought", of="Predicted chance"),
     "pit": lambda ax=None: plots.pit(PLACES, ax, label="Share of the customers"),
+    "budget_curves": lambda ax=None: plots.budget_curves(
+        {"Fashion $a$ & <b>": BUDGETS, "Grocery": BUDGETS / 2}, {"Fashion $a$ & <b>": 1_500.0, "Grocery": 900.0}, ax
+    ),
+    "kept_promises": lambda ax=None: plots.kept_promises(PROMISES, ax),
     "method_shares": lambda ax=None: plots.method_shares(
         METHODS, {"first": "first touch"}, {"test": "experiment"}, ax, spread=["first"]
     ),
@@ -73,6 +80,8 @@ EMPTY = {
     "bridge": lambda: plots.bridge(STEPS.head(0)),
     "reliability": lambda: plots.reliability(GROUPS.head(0)),
     "pit": lambda: plots.pit(PLACES.head(0)),
+    "budget_curves": lambda: plots.budget_curves({"Shop": BUDGETS.head(1)}, {"Shop": 0.0}),
+    "kept_promises": lambda: plots.kept_promises(PROMISES.head(0)),
 }
 
 

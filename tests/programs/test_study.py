@@ -93,6 +93,7 @@ def test_results_are_saved_and_loaded(company):
     loaded = load_result(portfolio, "shop")
     assert loaded.totals == found.units["shop"].totals
     assert loaded.results["verdict"].tolist() == found.units["shop"].results["verdict"].tolist()
+    assert loaded.draws["sure"].mean() == pytest.approx(row(company, "sure")["pooled"], rel=0.05)
     lift = loaded.lift_tests.set_index("program_id").loc["sure"]
     assert (
         lift["basis"] == "total"

@@ -117,6 +117,8 @@ def build(project, monkeypatch):
     fake.prepare_unit = prepare_unit
     monkeypatch.setitem(sys.modules, "tests_prepare", fake)
     monkeypatch.setattr(steps, "PREPARED_BY", dict.fromkeys(steps.PREPARED_BY, "tests_prepare"))
+    others = {table: name for table, name in steps.ALSO_PREPARED_BY.items() if name != "cvmlib.decisions.prepare"}
+    monkeypatch.setattr(steps, "ALSO_PREPARED_BY", others)
     monkeypatch.setattr(steps, "run_notebook", lambda *given: _run_here(ran, *given))
 
     def run(**options):

@@ -464,7 +464,7 @@ class TestFiles:
             for d in (folder, tmp_path)
         )
         assert first == second
-        assert len(first) == 58
+        assert len(first) == 62
 
     def test_another_seed_gives_another_company(self):
         one, two = (simulate_unit("boutique", seed=s).truth for s in (1, 2))

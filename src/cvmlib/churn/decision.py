@@ -30,7 +30,7 @@ QUARTER, LIFETIME = 3, 60
 LIST_FILE = "saving_list.csv"
 TABLES = (
     *("course", "risk", "levers", "lifetimes", "incidence"),
-    *("effects", "rankings", "profits", "scores", "risks", "projections"),
+    *("effects", "rankings", "profits", "scores", "risks", "projections", "contacts"),
 )
 
 
@@ -185,7 +185,7 @@ def _save(
     cells = saving.count_listed(spells, listed, outlook, keys)
     profit = saving.draw_profit(outlook, chosen, response, unit.saving, cells, count, seed + 4)
     found = saving.summarise_list(profit, count, base, interval) | unit.saving.model_dump()
-    tables = {"rankings": saving.compare_rankings(customers, count)}
+    tables = {"rankings": saving.compare_rankings(customers, count), "contacts": scores}
     if effects is not None:
         tables["effects"] = experiment.tabulate_effects(effects, interval)
     return listed, {"saving": found, "experiment": name}, tables

@@ -12,6 +12,7 @@ import pandas as pd
 from cvmlib import provenance
 from cvmlib.churn.counts import active_cells
 from cvmlib.churn.forecast import Forecast, forecast_cells, score_cells, summarise_draws
+from cvmlib.churn.live import tabulate_live
 from cvmlib.churn.months import month_label
 from cvmlib.churn.prepare import UnitSubscribers, unit_folder
 from cvmlib.churn.retention import HazardPosterior, fit_hazard, summarise_hazard
@@ -221,14 +222,15 @@ def save_unit(portfolio: Portfolio, fit: UnitFit) -> list[Path]:
     -------
     list of pathlib.Path
         The posterior with its provenance in ``models/churn``; in the unit's folder value.parquet (one row per customer
-        with an active subscription), totals.json, and scores, hazard, plan_value, forecast, holdout and holdout_groups
-        as Parquet.
+        with an active subscription), totals.json, and scores, live, hazard, plan_value, forecast, holdout and
+        holdout_groups as Parquet.
     """
     data, name = fit.subscribers, fit.subscribers.unit.name
     folder = unit_folder(portfolio, name)
     holdout = fit.holdout
     frames = {
         "scores": fit.scores,
+        "live": tabulate_live(fit.posterior, fit.forecast, portfolio.seed + 1, portfolio.interval),
         "hazard": tabulate_hazards({name: fit}, portfolio.interval).drop(columns="unit"),
         "plan_value": tabulate_plans(fit.forecast, fit.scores),
         "forecast": tabulate_forecast(fit.forecast, data.end_month, portfolio.interval),

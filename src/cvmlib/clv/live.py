@@ -66,9 +66,7 @@ class Live:
     def on(self, day: pd.Timestamp) -> "Live":
         """Return the posterior as it looks ahead from the period that starts at `day`."""
         later = (pd.Timestamp(day) - self.now) / pd.Timedelta(days=1)
-        return replace(
-            self, now=pd.Timestamp(day), calendar=replace(self.calendar, now=self.calendar.now + later)
-        )
+        return replace(self, now=pd.Timestamp(day), calendar=replace(self.calendar, now=self.calendar.now + later))
 
     def days(self, length: float | None = None) -> Array:
         """Edges of the windows ahead: the months of the horizon, or one window of `length` days."""
@@ -173,8 +171,12 @@ def live_path(portfolio: Portfolio, unit: str) -> Path:
 
 
 def save_live(portfolio: Portfolio, base: UnitBase, models: Models) -> Path:
-    """Save what `take_live` takes, as netCDF; return the file."""
-    live, path = take_live(portfolio, base, models), live_path(portfolio, base.unit.name)
+    """Save what `take_live` takes in the unit's folder; return the file."""
+    return write_live(take_live(portfolio, base, models), live_path(portfolio, base.unit.name))
+
+
+def write_live(live: Live, path: Path) -> Path:
+    """Write a posterior as netCDF; return the file."""
     family, calendar = next(iter(live.purchases.values())).family, live.calendar
     arrays = {
         f"values_{place}": (("symbol", f"draw_{place}"), np.array(draws.values, dtype=float))

@@ -149,7 +149,7 @@ def lorenz(frame: pd.DataFrame, ax: Axes | None = None, *, label: str = "Share o
     ax.plot([top], [part], "o", color=INK)
     right = part < 0.8
     ax.annotate(
-        f"best {top:.0%} of customers:\n{part:.0%} of revenue",
+        f"best {top:.0%} of customers:\n{part:.0%} of {label.removeprefix('Share of ')}",
         (top, part),
         xytext=(10, -4 if right else -12),
         textcoords="offset points",

@@ -1,7 +1,7 @@
 """What the study of one unit's programs found, saved for the reports and loaded by them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +9,8 @@ import pandas as pd
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 
-TABLES = ("results", "segments", "tests", "scorecard", "courses", "lift_tests")
+TABLES = ("results", "segments", "tests", "scorecard", "courses", "lift_tests", "draws")
+KEPT_DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class UnitResult:
         the outcome), kind.
     totals : dict
         Headline figures of the unit.
+    draws : DataFrame
+        Posterior draws of the lift in the window (a share of what customers bring untreated), one column per program
+        that was drawn at random and is not broken.
     """
 
     unit: str
@@ -45,6 +49,7 @@ class UnitResult:
     courses: pd.DataFrame
     lift_tests: pd.DataFrame
     totals: dict
+    draws: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def save_result(portfolio: Portfolio, result: UnitResult) -> list[Path]:

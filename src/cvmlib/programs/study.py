@@ -14,7 +14,7 @@ from cvmlib.programs.counts import MOMENTS, count_arms
 from cvmlib.programs.pooling import PRIOR_SCALE, Pooled, pool_lifts
 from cvmlib.programs.prepare import UnitPrograms, load_unit
 from cvmlib.programs.regional_study import study_regions
-from cvmlib.programs.results import UnitResult
+from cvmlib.programs.results import KEPT_DRAWS, UnitResult
 from cvmlib.programs.scorecard import score_programs
 from cvmlib.programs.segments import shrink_segments
 from cvmlib.programs.summary import add_reasons, list_lift_tests, sum_up
@@ -225,6 +225,7 @@ def judge_programs(portfolio: Portfolio, measured: dict[str, Measured], settings
             courses=courses,
             lift_tests=list_lift_tests(table, regional_tests, unit.margin, portfolio.interval),
             totals=sum_up(portfolio, name, table, gains, settings.hurdle, valued=unit.valued, money=unit.data.money),
+            draws=pd.DataFrame(draws).iloc[:KEPT_DRAWS],
         )
     return Study(settings, results, pooled, order, measured)
 

@@ -39,6 +39,10 @@ class Notebook:
         Modules of cvmlib it imports.
     fingerprint : str
         Hash of its cells' sources, tags and metadata; running it by hand does not change it.
+    config : tuple of str
+        Keys that a unit must have in the portfolio file, such as ``actions``.
+    record : bool
+        Whether it is for units of which forecasts of two days or more are filed.
     """
 
     path: Path
@@ -50,6 +54,8 @@ class Notebook:
     parameters: frozenset[str]
     modules: frozenset[str]
     fingerprint: str
+    config: tuple[str, ...] = ()
+    record: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def read_notebook(path: Path) -> Notebook:
         cells, metadata = list(content["cells"]), dict(content["metadata"].get("cvm", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotebookError(f"{path.name} is not a notebook (nbformat 4): {error}.") from error
-    unknown = set(metadata) - {"title", "needs", "settings", "reads"}
+    unknown = set(metadata) - {"title", "needs", "settings", "reads", "config", "record"}
     wrong = [f"the key {key!r}" for key in sorted(unknown)]
     wrong += [f"the setting {setting!r}" for setting in metadata.get("settings", []) if setting not in SETTINGS]
     if wrong:
@@ -114,6 +120,8 @@ def read_notebook(path: Path) -> Notebook:
         fingerprint=hash_json(
             [metadata, [[c["cell_type"], _source(c), c.get("metadata", {}).get("tags", [])] for c in cells]]
         ),
+        config=tuple(metadata.get("config", [])),
+        record=bool(metadata.get("record", False)),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cvmlib import plots
+from cvmlib.decisions.unit_budgets import load_plans, split_budget
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 from cvmlib.reporting import show, words
@@ -202,3 +203,51 @@ def show_reasons(overview: Overview) -> None:
         reasons = " ".join(verdict["reasons"]) or "All checks passed."
         lines.append(f"- **{show.text(totals['label'])}** ({LEVELS[verdict['level']].lower()}): {show.text(reasons)}")
     show.prose("\n".join(lines))
+
+
+def show_budgets(portfolio: Portfolio) -> None:
+    """Show what each unit's actions earn by budget, and how today's money would be split best between the units."""
+    plans = load_plans(portfolio)
+    if not plans:
+        show.prose("No unit names actions, so there is no budget to split.")
+        return
+    table, currency = split_budget(plans), portfolio.currency
+    sentence = describe_budgets(table, currency)
+    show.prose(show.text(sentence))
+    names = {
+        "label": "Unit",
+        "now": f"Spent now ({currency})",
+        "value_now": f"Value net of cost ({currency})",
+        "next_euro": f"One more {currency} earns",
+        "best": f"Best split ({currency})",
+        "value_best": f"Value then ({currency})",
+        "change": f"Change ({currency})",
+    }
+    formats = dict.fromkeys([names[k] for k in ("now", "value_now", "best", "value_best", "change")], "money")
+    formats |= {names["next_euro"]: "number:2"}
+    shown = table.rename(columns=names)[list(names.values())]
+    curves = {plan.totals["label"]: plan.curve for plan in plans.values()}
+    now = {plan.totals["label"]: plan.totals["cost"] for plan in plans.values()}
+    ax = plots.budget_curves(curves, now, unit=currency)
+    caption = "Expected value of the best plan of each unit by budget, net of it; rings are the plans of today."
+    show.figure(ax.figure, sentence, shown, caption, "budgets", formats)
+
+
+def describe_budgets(table: pd.DataFrame, currency: str) -> str:
+    """Say where the next unit of money earns most, and what moving money between the units would bring."""
+    if len(table) == 1:
+        only = table.iloc[0]
+        worth = f"one more {currency} there would earn {only['next_euro']:.2f} beyond itself"
+        return f"Only {only['label']} has a plan; {worth}."
+    most = table.sort_values("next_euro").iloc[-1]
+    gain = float(table["value_best"].sum() - table["value_now"].sum())
+    moved = float(table["change"].clip(lower=0).sum())
+    if most["next_euro"] <= 0:
+        return "More money would earn nothing in any unit: their plans are limited by capacity, not by budget."
+    first = f"The next {currency} earns most in {most['label']}: {most['next_euro']:.2f} beyond itself."
+    if gain <= 0.005 * abs(float(table["value_now"].sum())):
+        return f"{first} Today's split between the units is as good as the best one."
+    return (
+        f"{first} Moving {words.amount(moved, currency)} between the units would bring {words.amount(gain, currency)} "
+        "more for the same money."
+    )

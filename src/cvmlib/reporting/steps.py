@@ -6,8 +6,9 @@ imports, its settings, the data, or what an earlier step left.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ ALSO_PREPARED_BY = {
     "touchpoints": "cvmlib.attribution.prepare",
     "paths": "cvmlib.attribution.prepare",
     "media": "cvmlib.attribution.media_prepare",
+    "transactions": "cvmlib.decisions.prepare",
+    "subscriptions": "cvmlib.decisions.prepare",
 }
 """Module whose ``prepare_unit`` counts a further table of a unit, once the unit is checked, by table."""
 
@@ -101,8 +104,12 @@ class Context:
 
 
 def applies(notebook: Notebook, portfolio: Portfolio, unit: str) -> bool:
-    """Return whether a notebook is for units of this unit's setting."""
-    return portfolio.units[unit].setting in notebook.settings
+    """Return whether a notebook is for units of this unit's setting, and the unit has what it asks for."""
+    settings = portfolio.units[unit]
+    if settings.setting not in notebook.settings or not all(getattr(settings, key) for key in notebook.config):
+        return False
+    days = {path.name[:10] for path in (portfolio.record_dir / unit).glob("*.parquet")} if notebook.record else ()
+    return not notebook.record or len(days) > 1
 
 
 def alternatives(need: str) -> tuple[str, ...]:
@@ -128,7 +135,7 @@ def models_read(notebook: Notebook, notebooks: Notebooks, portfolio: Portfolio, 
 def plan_steps(portfolio: Portfolio, notebooks: Notebooks, only: str = "") -> list[Step]:
     """Return the steps in an order in which they can run; with `only`, those that one unit's pages need."""
     steps = [Step("count", f"count/{name}", f"{unit.label}: counts", name) for name, unit in portfolio.units.items()]
-    for model in notebooks.models:
+    for model in _in_order(notebooks.models):
         units = [name for name in portfolio.units if _fits(model, portfolio, name)]
         if units:
             after = tuple(f"count/{name}" for name in units)
@@ -144,6 +151,13 @@ def plan_steps(portfolio: Portfolio, notebooks: Notebooks, only: str = "") -> li
         after = tuple(step.key for step in steps if step.kind in ("count", "model"))
         steps.append(Step("portfolio", "portfolio", notebooks.portfolio.title, "", notebooks.portfolio, after))
     return _needed_by(steps, only) if only else steps
+
+
+def _in_order(models: Sequence[Notebook]) -> list[Notebook]:
+    """Put the models notebooks in an order in which each comes after those it reads."""
+    known = {model.name: model for model in models}
+    graph = {model.name: [name for name in model.reads or () if name in known] for model in models}
+    return [known[name] for name in TopologicalSorter(graph).static_order()]
 
 
 def _fits(notebook: Notebook, portfolio: Portfolio, unit: str) -> bool:

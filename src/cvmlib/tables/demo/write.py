@@ -27,8 +27,9 @@ from cvmlib.tables.demo.simulation import (
     unit_calendar,
     unit_catalogue,
 )
+from cvmlib.tables.demo.value_truth import value_files
 
-VERSION = 4  # of the generator: raise it whenever the same seed gives other tables
+VERSION = 5  # of the generator: raise it whenever the same seed gives other tables
 MANIFEST = "manifest.json"
 FEWEST = 25  # customers of a unit, however small the scale
 _ZSTD = {"compression": "zstd"}
@@ -76,6 +77,7 @@ def simulate(
     files |= _write_files(folder, program_files(folder, seed, end))
     files |= _write_files(folder, journey_files(scaled_customers(COMPANY["fashion"], scale), seed, end))
     files |= _write_files(folder, media_files(seed, end, years))
+    files |= _write_files(folder, value_files(folder, seed, end, years))
     manifest = _settings(scale, seed, end, years) | {"files": files}
     _write_json(folder / MANIFEST, manifest)
 
