@@ -1,4 +1,4 @@
-"""Before nbval runs the notebooks: the demo company is there, and every unit is counted, as `cvm reports` does it."""
+"""What nbval needs, as `cvm reports` has it: the demo company, counts of every unit, notebooks after those they read."""
 
 from pathlib import Path
 
@@ -22,3 +22,12 @@ def pytest_sessionstart(session):
         result = count_unit(CONFIG, unit)
         if not isinstance(result, list):
             pytest.exit(f"{unit} could not be counted: {result.message}", returncode=1)
+
+
+def pytest_collection_modifyitems(items):
+    from cvmlib.portfolio import read_portfolio
+    from cvmlib.reporting.notebooks import find_notebooks
+
+    notebooks = find_notebooks(read_portfolio(CONFIG))
+    places = {notebook.path.name: place for place, notebook in enumerate((*notebooks.models, *notebooks.reports))}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))

@@ -6,9 +6,10 @@ import nbformat
 import pytest
 
 from cvmlib.errors import NotebookError
+from cvmlib.portfolio import read_portfolio
 from cvmlib.reporting.imports import PACKAGE, module_sources
-from cvmlib.reporting.notebooks import read_notebook
-from tests.reporting.conftest import make_notebook
+from cvmlib.reporting.notebooks import find_notebooks, read_notebook
+from tests.reporting.conftest import CONFIG, make_notebook
 
 
 def names(*modules):
@@ -69,6 +70,21 @@ def test_fingerprint_follows_sources_tags_and_metadata_only(tmp_path):
     assert read_notebook(path).fingerprint != first
     make_notebook(path, "1", title="B")
     assert read_notebook(path).fingerprint != first
+
+
+def test_models_follow_those_they_read(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "company.toml").write_text(CONFIG)
+    make_notebook(tmp_path / "notebooks" / "models" / "actions.ipynb", "1", reads=["clv", "track"])
+    make_notebook(tmp_path / "notebooks" / "models" / "clv.ipynb", "1", reads=["tables"])
+    track = tmp_path / "notebooks" / "models" / "track.ipynb"
+    make_notebook(track, "1")
+    portfolio = read_portfolio(tmp_path / "company.toml")
+    assert [model.name for model in find_notebooks(portfolio).models] == ["clv", "track", "actions"]
+    make_notebook(track, "1", reads=["actions"])
+    found = find_notebooks(portfolio)
+    assert len(found.models) == 3
+    assert found.broken == ("Of the models notebooks each waits for another: actions reads track reads actions.",)
 
 
 def test_sources_of_a_module_are_all_it_imports():

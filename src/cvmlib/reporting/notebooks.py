@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from cvmlib.errors import NotebookError
@@ -85,7 +86,18 @@ def find_notebooks(portfolio: Portfolio) -> Notebooks:
         return tuple(found)
 
     models, reports, last = read("models/*.ipynb"), read("reports/*.ipynb"), read("portfolio.ipynb")
+    try:
+        models = _in_order(models)
+    except CycleError as error:
+        broken.append(f"Of the models notebooks each waits for another: {' reads '.join(error.args[1][::-1])}.")
     return Notebooks(models, reports, last[0] if last else None, tuple(broken))
+
+
+def _in_order(models: tuple[Notebook, ...]) -> tuple[Notebook, ...]:
+    """Put the models notebooks in an order in which each comes after those it reads."""
+    known = {model.name: model for model in models}
+    graph = {model.name: [name for name in model.reads or () if name in known] for model in models}
+    return tuple(known[name] for name in TopologicalSorter(graph).static_order())
 
 
 def read_notebook(path: Path) -> Notebook:

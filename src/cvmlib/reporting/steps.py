@@ -6,9 +6,8 @@ imports, its settings, the data, or what an earlier step left.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,7 +134,7 @@ def models_read(notebook: Notebook, notebooks: Notebooks, portfolio: Portfolio, 
 def plan_steps(portfolio: Portfolio, notebooks: Notebooks, only: str = "") -> list[Step]:
     """Return the steps in an order in which they can run; with `only`, those that one unit's pages need."""
     steps = [Step("count", f"count/{name}", f"{unit.label}: counts", name) for name, unit in portfolio.units.items()]
-    for model in _in_order(notebooks.models):
+    for model in notebooks.models:
         units = [name for name in portfolio.units if _fits(model, portfolio, name)]
         if units:
             after = tuple(f"count/{name}" for name in units)
@@ -151,13 +150,6 @@ def plan_steps(portfolio: Portfolio, notebooks: Notebooks, only: str = "") -> li
         after = tuple(step.key for step in steps if step.kind in ("count", "model"))
         steps.append(Step("portfolio", "portfolio", notebooks.portfolio.title, "", notebooks.portfolio, after))
     return _needed_by(steps, only) if only else steps
-
-
-def _in_order(models: Sequence[Notebook]) -> list[Notebook]:
-    """Put the models notebooks in an order in which each comes after those it reads."""
-    known = {model.name: model for model in models}
-    graph = {model.name: [name for name in model.reads or () if name in known] for model in models}
-    return [known[name] for name in TopologicalSorter(graph).static_order()]
 
 
 def _fits(notebook: Notebook, portfolio: Portfolio, unit: str) -> bool:
