@@ -1,4 +1,4 @@
-"""What nbval needs, as `cvm reports` has it: the demo company, counts of every unit, notebooks after those they read."""
+"""What nbval needs, as `cvm reports` has it: the demo company, counts of all units, notebooks after those they read."""
 
 from pathlib import Path
 
