@@ -17,7 +17,7 @@ def judge_plan(plan: UnitPlan) -> tuple[str, str]:
         return "withheld", f"Nothing can be promised of actions for the customers of {totals['label']}."
     if not totals["contacts"]:
         return "caution", f"No contact of {totals['label']} is expected to bring more than it costs."
-    worth = between(value["mean"], value["low"], value["high"], totals["currency"])
+    worth = between(value["mean"], value["low"], value["high"], totals["currency"], "on average")
     days = count(totals["period_days"], "day")
     headline = f"In the next {days}, {count(totals['contacts'], 'contact')} are expected to bring {worth} net of cost."
     sure = totals["probability"] >= 0.95 and totals["level"] != "caution"
@@ -80,7 +80,7 @@ def describe_actions(plan: UnitPlan) -> str:
     if table.empty:
         return "No action is taken."
     best = table.sort_values("value").iloc[-1]
-    worth = between(best["value"], best["value_low"], best["value_high"], plan.totals["currency"])
+    worth = between(best["value"], best["value_low"], best["value_high"], plan.totals["currency"], "on average")
     return f"{best['label']} is to bring most: {worth}, with {count(int(best['contacts']), 'contact')}."
 
 

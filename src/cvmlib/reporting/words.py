@@ -14,7 +14,7 @@ OUTCOMES = {"pass": "passed", "warn": "with reservations", "fail": "failed"}
 """What the outcome of a check is called."""
 
 
-def between(mean: float, low: float, high: float, unit: str = "EUR") -> str:
+def between(mean: float, low: float, high: float, unit: str = "EUR", centre: str = "most likely") -> str:
     """Return a range in words: ``"between 4.1 and 5.3 million EUR, most likely 4.6"``.
 
     Parameters
@@ -23,6 +23,8 @@ def between(mean: float, low: float, high: float, unit: str = "EUR") -> str:
         The expected value and the ends of its interval, in `unit`.
     unit : str
         A currency, or what is counted ("purchases"); may be empty.
+    centre : str
+        What the mean is called; ``"on average"`` where the distribution leans to one side.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def between(mean: float, low: float, high: float, unit: str = "EUR") -> str:
     after = "".join(f" {part}" for part in (scale, unit) if part)
     if first == last:
         return f"about {middle}{after}"
-    likely = "most likely" if low <= mean <= high else "on average"
+    likely = centre if low <= mean <= high else "on average"
     return f"between {first} and {last}{after}, {likely} {middle}"
 
 
