@@ -72,7 +72,7 @@ test-unit: $(READY) ## run the tests of the library only (TESTS=tests/clv: of a 
 # nbval runs the notebooks as they are, on the demo company, the models first: the report notebooks read what those save.
 .PHONY: test-notebooks
 test-notebooks: $(READY) demo ## run every notebook under nbval, on the demo company
-	@if [ -n "$(NOTEBOOKS)" ]; then set -x; \
+	@if [ -n "$(NOTEBOOKS)" ]; then set -x; JUPYTER_DEFAULT_PROVISIONER_NAME=cvm-warm \
 	    $(PYTHON) -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=1200 $(NOTEBOOKS); fi
 
 .PHONY: test-spark

@@ -66,6 +66,8 @@ def run_notebook(
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
+    from cvmlib.reporting.kernels import WarmKernelManager
+
     copy.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _kernel_environment(), warnings.catch_warnings():
@@ -78,6 +80,7 @@ def run_notebook(
                 progress_bar=False,
                 cwd=str(folder),
                 config=ipc,
+                kernel_manager_class=WarmKernelManager,
                 extra_arguments=["--IPKernelApp.log_level=50"],  # what matters is in the cells
             )
     except PapermillExecutionError as error:
