@@ -80,6 +80,14 @@ def test_first_months_leave_out_whoever_came_too_late():
     assert discounted["mean"].item() == pytest.approx((5 + 5 * soon + 4 + 8 * later + 1) / 3)
 
 
+def test_twelve_months_of_a_subscription_are_twelve_payments():
+    begun = pd.to_datetime(["2024-01-31", "2024-03-15", "2025-06-30", "2025-07-01"])  # a leap year, and the last days
+    paid = [(name, day + pd.DateOffset(months=month), 1.0) for name, day in zip("abcd", begun, strict=True)
+            for month in range(30) if day + pd.DateOffset(months=month) <= pd.Timestamp(END)]  # fmt: skip
+    found = sum_first_months(cash(paid), None, END, 12, 0.0).iloc[0]
+    assert found["customers"] == 4 and found["mean"] == 12.0 and found["deviation"] == 0.0
+
+
 def test_mean_margin_is_held_against_mean_cost():
     table = compare_costs(FLOW, PEOPLE, END, (1, 6)).set_index(["channel", "month"])
     assert table.loc[(ALL, 6), ["followed", "margin", "cost"]].tolist() == pytest.approx([3, 23 / 3, 10.0])

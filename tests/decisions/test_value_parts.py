@@ -136,9 +136,9 @@ def test_value_of_a_referred_newcomer_is_shrunk_and_as_spread_as_that_of_all():
         {"group": ["no", "yes"], "customers": [9_000, 100], "mean": [80.0, 100.0], "deviation": [90.0, 5.0]}
     )
     row = value_study.value_newcomer(first).iloc[0]
-    error, usual = 90.0 / np.sqrt(100), 0.15 * 80.2
+    error, usual = 90.0 / np.sqrt(100), np.hypot(0.15 * 80.2, 90.0 / np.sqrt(9_000))
     weight = usual**2 / (usual**2 + error**2)
-    assert row["mean"] == pytest.approx(80.2 + weight * 19.8, abs=0.1)
+    assert row["mean"] == pytest.approx(80.0 + weight * 20.0, abs=0.1)
     assert row["deviation"] == pytest.approx(90.0, rel=0.01)
     assert row["deviation"] / np.sqrt(row["customers"]) == pytest.approx(1 / np.sqrt(error**-2 + usual**-2), rel=0.01)
     alone = value_study.value_newcomer(first[first["group"] == "no"])

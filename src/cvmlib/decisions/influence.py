@@ -28,7 +28,8 @@ Whole = npt.NDArray[np.int64]
 PASSED_ON = 0.5
 """Share of an account that a referred customer passes on to his referrer."""
 
-_GROWTH_ERROR, _GROWTH_PRIOR = 0.05, 0.25  # of the log growth of arrivals: from year to year, and without two years
+_YEAR = 365.25
+_GROWTH_ERROR, _GROWTH_PRIOR = 0.05, 0.25  # of the log growth of arrivals: from year to year, and before any is seen
 _SHAPES = np.exp(np.linspace(-3.0, 5.0, 60))  # of how much customers differ in referring
 
 
@@ -210,6 +211,37 @@ def expect_referrals(
     return Referring(rows.assign(exposure=exposure), level * expected, low, high, total)
 
 
+def draw_sums(count: Array, number: float, mean: float, deviation: float, rng: np.random.Generator) -> Array:
+    """Draw what so many newcomers bring together.
+
+    Few of them bring very much: what one brings is taken as gamma, of the shape that mean and deviation have, and so
+    are the sums. What is known of the mean is then inverse gamma, about the one seen (with a prior flat in the rate of
+    the gamma). Where the mean is not positive, both are normal.
+
+    Parameters
+    ----------
+    count : array, shape (draws,)
+        Newcomers.
+    number : float
+        How many were seen.
+    mean, deviation : float
+        What these brought (money).
+    rng : numpy Generator
+        Source of randomness.
+
+    Returns
+    -------
+    array, shape (draws,)
+        Money.
+    """
+    if mean <= 0 or deviation <= 0:
+        each = mean + deviation / np.sqrt(number) * rng.standard_normal(len(count))
+        return count * each + deviation * np.sqrt(count) * rng.standard_normal(len(count))
+    shape = (mean / deviation) ** 2
+    each = number * shape * mean / rng.standard_gamma(number * shape + 1.0, len(count))
+    return each / shape * rng.standard_gamma(count * shape)
+
+
 def _weigh_shapes(brought: Array, exposure: Array, size: Array) -> Array:
     """Posterior of the shape k on its grid, flat in its logarithm; shape (grid,)."""
     k = _SHAPES[:, None]
@@ -230,17 +262,38 @@ def _forecast_arrivals(
     rng: np.random.Generator,
 ) -> tuple[Array, Array]:
     """Draw the customers who will join within the horizon, and those of them who will be referred."""
-    span = min(max(days, 365.0), float(end - joined.min()) + 1)
-    last, before = (size[(joined > end - k * span) & (joined <= end - (k - 1) * span)].sum() for k in (1, 2))
-    growth = rng.normal(0.0, _GROWTH_PRIOR, draws)
-    if joined.min() <= end - 2 * span + span / 12 and before > 0 and last > 0:
-        error = np.sqrt(1 / last + 1 / before)
-        growth = rng.normal(np.log(last / before), error, draws)
-    growth = (growth + rng.normal(0.0, _GROWTH_ERROR, draws)) * days / span
-    arrivals = rng.gamma(last + 0.5, 1.0, draws) * days / span * np.exp(growth)
+    span = min(365.0, float(end - joined.min()) + 1)
+    recent = float(size[joined > end - span].sum())
+    level, growth = _draw_growth(joined, size, end, span, draws, rng)
+    part = np.clip(days / _YEAR - np.arange(int(np.ceil(days / _YEAR))), 0.0, 1.0)
+    later = 0.5 * span / _YEAR + np.arange(len(part)) + 0.5 * part
+    arrivals = level * _YEAR / span * (np.exp(np.outer(growth, later)) @ part)
     referred = number[events > end - span].sum()
-    share = rng.beta(referred + 0.5, max(last - referred, 0) + 0.5, draws)
+    share = rng.beta(referred + 0.5, max(recent - referred, 0) + 0.5, draws)
     return arrivals, arrivals * share
+
+
+def _draw_growth(
+    joined: Array, size: Array, end: int, span: float, draws: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw how many customers join in the last `span` days as a rule, and the log growth of that number in a year.
+
+    Growth is told by the days whose counterparts a year earlier are on record, so that the season plays no part: all of
+    a year's where two have been seen. Given the number of both together, the share of the later ones is binomial; its
+    logit, with half a customer added to both, is normal (Haldane 1956), as is the prior. The shorter the time
+    compared, the more it may be out of the ordinary.
+    """
+    compared = min(max(float(end - joined.min()) + 1 - 365, 0.0), 365.0)
+    after = float(size[joined > end - compared].sum())
+    before = float(size[(joined > end - 365 - compared) & (joined <= end - 365)].sum()) if compared else 0.0
+    rest = float(size[joined > end - span].sum()) - after
+    told = 1 / (1 / (after + 0.5) + 1 / (before + 0.5) + _GROWTH_ERROR**2 * 365 / max(compared, 1.0))
+    known = told + _GROWTH_PRIOR**-2
+    seen = told * np.log((after + 0.5) / (before + 0.5)) / known
+    growth = rng.normal(seen, np.sqrt(1 / known), draws)
+    both = rng.standard_gamma(after + before + 0.5, draws) if compared else np.zeros(draws)
+    level = both / (1 + np.exp(-growth)) + rng.standard_gamma(rest + 0.5 * (compared < span), draws)
+    return level, growth + rng.normal(0.0, _GROWTH_ERROR, draws)
 
 
 def _negative_binomial(level: float, shape: Array, rate: Array) -> Array:

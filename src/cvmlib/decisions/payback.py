@@ -136,11 +136,9 @@ def sum_first_months(
     first = cash.day.min().over(ibis.window(group_by="customer_id"))
     flow = cash.mutate(first=first)
     age = (flow.day.epoch_seconds() - flow["first"].epoch_seconds()).cast("float64") / 86_400
-    follow = (
-        ibis.literal(pd.Timestamp(end)).cast("timestamp").epoch_seconds() - flow["first"].epoch_seconds()
-    ) / 86_400
-    length = months * _MONTH
-    flow = flow.filter(follow >= length, age < length)
+    until = flow["first"] + ibis.interval(months=months)  # by the calendar: so many payments of a subscription, no more
+    after = ibis.literal(pd.Timestamp(end) + pd.Timedelta(days=1))
+    flow = flow.filter(until <= after, flow.day < until)
     each = flow.group_by("customer_id").agg(sum=(flow.margin * ((-np.log1p(rate) / 365.25) * age).exp()).sum())
     each = each.mutate(group=ibis.literal("")) if people is None else _named(each, people, column)
     found = each.group_by("group").agg(

@@ -9,7 +9,7 @@ from scipy import special
 
 from cvmlib.business_unit import BusinessUnit
 from cvmlib.clv.live import Live
-from cvmlib.decisions.latent import Rates, Spend, infer_spend, infer_unit_rates
+from cvmlib.decisions.latent import Rates, infer_spend, infer_unit_rates
 from cvmlib.decisions.potential import Gaps, group_comparable, measure_gaps
 from cvmlib.decisions.tiers import Tiers, assign_tiers, set_tiers
 from cvmlib.decisions.types import TYPES, Lines, assign_types, draw_lines
@@ -28,7 +28,7 @@ class Scored:
     keys : tuple of str
         Columns by which rows and customers are joined.
     rows : DataFrame
-        The keys, customers, current with _low, _high and _sd (value ahead, money), potential with _low and _high,
+        The keys, customers, current with _low and _high (value ahead, money), potential with _low and _high,
         gap (money per purchase, or per month), gap_chance, margin_each, often, margin_year (expected), and the
         probabilities ``type_<name>`` and ``tier_<name>``.
     lines, tiers : Lines, Tiers
@@ -85,14 +85,13 @@ def score_shop(live: Live, unit: BusinessUnit, rows: pd.DataFrame, totals: pd.Da
     there = customers * rates.moment(0)
     lines = draw_lines(margin, often, customers, unit.types)
     tiers = set_tiers(unit.tiers, float(year @ customers / max(there.sum(), 1e-9)))
-    ahead = _moments_ahead(rows, rates, spend, live, margin)
+    ahead = _moments_ahead(rows, rates, live, margin)
     gaps = measure_gaps(rows, live.spend, group_comparable(rows, live.spend), seed)
     potential, deviation = _value_gaps(gaps, ahead, terms.kept)
     found = rows[[*KEYS, "customers"]].assign(
         current=rows["value"],
         current_low=rows["value_low"],
         current_high=rows["value_high"],
-        current_sd=np.sqrt(ahead["value_variance"]),
         potential=potential,
         **_gamma_interval(potential, deviation, terms.tails),
         gap=gaps.mean,
@@ -113,8 +112,8 @@ def _columns(kind: str, names: tuple[str, ...], chances: Array) -> dict[str, Arr
     return {f"{kind}_{name}": chances[:, place] for place, name in enumerate(names)}
 
 
-def _moments_ahead(rows: pd.DataFrame, rates: Rates, spend: Spend, live: Live, margin: Array) -> dict[str, Array]:
-    """Mean and second moment of the purchases ahead, discounted, and the variance of the value of one customer.
+def _moments_ahead(rows: pd.DataFrame, rates: Rates, live: Live, margin: Array) -> dict[str, Array]:
+    """Mean and second moment of the purchases ahead of one customer of each row, discounted.
 
     Given his rate, purchases are taken as Poisson with a mean in proportion to it.
     """
@@ -128,16 +127,7 @@ def _moments_ahead(rows: pd.DataFrame, rates: Rates, spend: Spend, live: Live, m
         discount = float(np.clip(value @ customers / undiscounted, 0.8 * discount, 1.0))
     first, second = rates.moment(1), rates.moment(2)
     square = mean + mean**2 * second / np.maximum(first**2, 1e-12)
-    once = (terms.kept * spend.moment(1) - terms.per_transaction) ** 2
-    once = once + terms.kept**2 * (spend.moment(2) - spend.moment(1) ** 2)
-    within = mean * terms.kept**2 * spend.moment(2) / spend.p
-    variance = discount**2 * (square * once + within) - value**2
-    return {
-        "purchases": mean,
-        "discounted": mean * discount,
-        "square": square * discount**2,
-        "value_variance": np.maximum(variance, 0.0),
-    }
+    return {"purchases": mean, "discounted": mean * discount, "square": square * discount**2}
 
 
 def _value_gaps(gaps: Gaps, ahead: dict[str, Array], kept: float) -> tuple[Array, Array]:

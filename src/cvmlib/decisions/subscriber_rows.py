@@ -56,7 +56,6 @@ def score_subscribers(
         current=value,
         current_low=rows["value_low"],
         current_high=rows["value_high"],
-        current_sd=spread,
         potential=potential,
         potential_low=potential * ends[0],
         potential_high=potential * ends[1],

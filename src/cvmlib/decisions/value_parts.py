@@ -13,6 +13,7 @@ current, potential and coming, for what is credited to one is taken from another
 sums of the parts' ends: the parts rest on the same purchases, so that the interval is rather too wide than too narrow.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,10 +22,22 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import norm
 
-from cvmlib.decisions.influence import PASSED_ON, Referring, Tree, build_tree, expect_referrals, find_links, pass_on
+from cvmlib.decisions.influence import (
+    PASSED_ON,
+    Referring,
+    Tree,
+    build_tree,
+    draw_sums,
+    expect_referrals,
+    find_links,
+    pass_on,
+)
 
 Array = npt.NDArray[np.float64]
+Sampler = Callable[[pd.DataFrame], Array]
+"""From ``customer_id`` and ``weight`` to draws of their weighted sum of value ahead, as many as of the unit (money)."""
 
 PARTS = ("historic", "current", "potential", "credit", "coming")
 _EPOCH = date(1970, 1, 1)
@@ -66,7 +79,7 @@ def measure_influence(
     own: ir.Table,
     end: date,
     newcomers: pd.DataFrame,
-    ahead: tuple[Array, float],
+    ahead: tuple[Array, float] | Sampler,
     days: float,
     rate: float,
     interval: float = 0.9,
@@ -80,13 +93,14 @@ def measure_influence(
     people : ibis Table
         ``customer_id``, ``referred_by``.
     own : ibis Table
-        ``customer_id``, ``first`` (timestamp), ``historic``, ``current``, ``current_sd`` (money): all customers.
+        ``customer_id``, ``first`` (timestamp), ``historic``, ``current`` with _low and _high (money): all customers.
     end : date
         End of observation.
     newcomers : DataFrame
         Margin of the first months of customers followed for as long: one row, customers, mean, deviation.
-    ahead : tuple of array and float
-        Draws of the unit's current value, and its mean.
+    ahead : tuple of array and float, or Sampler
+        What draws the current value of customers together; or, where only the whole unit has been drawn, draws of its
+        current value, and its mean: customers then move with it, and by the widths of their own intervals.
     days : float
         Length of the horizon.
     rate : float
@@ -103,7 +117,7 @@ def measure_influence(
     rng = np.random.default_rng([seed, 11])
     members, received, drawn = _credit(tree, own, ahead, interval, rng)
     rows, events = _count_referrals(tree, own)
-    referring = expect_referrals(rows, events, (end - _EPOCH).days, days, interval, len(ahead[0]), seed)
+    referring = expect_referrals(rows, events, (end - _EPOCH).days, days, interval, len(drawn), seed)
     years = days / 365.25
     force = np.log1p(rate)
     discount = -np.expm1(-force * years) / (force * years) if force else 1.0
@@ -114,36 +128,47 @@ def measure_influence(
 
 
 def _credit(
-    tree: Tree, own: ir.Table, ahead: tuple[Array, float], interval: float, rng: np.random.Generator
+    tree: Tree, own: ir.Table, ahead: tuple[Array, float] | Sampler, interval: float, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, float, Array]:
     """Credit of every member of the tree with its interval; what is credited in all; its draws."""
     names = ibis.memtable(pd.DataFrame({"customer_id": tree.customers.astype(str)}))
-    found = own.semi_join(names, "customer_id").select("customer_id", "historic", "current", "current_sd").execute()
+    chosen = ["customer_id", "historic", "current", "current_low", "current_high"]
+    found = own.semi_join(names, "customer_id").select(*chosen).execute()
     table = pd.DataFrame({"customer_id": tree.customers}).merge(found, on="customer_id", how="left").fillna(0.0)
-    historic, current, spread = (table[name].to_numpy(float) for name in ("historic", "current", "current_sd"))
+    historic, current, low, high = (table[name].to_numpy(float) for name in chosen[1:])
     received, given = pass_on(tree, historic + current)
-    variance, passed = pass_on(tree, spread**2, PASSED_ON**2)
-    reach = _reach(interval) * np.sqrt(variance + passed)
     credit = received - given
+    down, up = _reach(tree, np.maximum(current - low, 0.0), np.maximum(high - current, 0.0))
     members = pd.DataFrame(
-        {"customer_id": tree.customers, "credit": credit, "credit_low": credit - reach, "credit_high": credit + reach,
+        {"customer_id": tree.customers, "credit": credit, "credit_low": credit - down, "credit_high": credit + up,
          "received": received, "brought": _count_brought(tree)}
     )  # fmt: skip
     weight = tree.weight
-    moves = ahead[0] / ahead[1] if ahead[1] else np.ones(len(ahead[0]))
-    noise = np.sqrt(float(weight**2 @ spread**2)) * rng.standard_normal(len(moves))
-    drawn = float(weight @ historic) + float(weight @ current) * moves + noise
-    return members, float(received.sum()), drawn
+    if callable(ahead):
+        drawn = ahead(table[["customer_id"]].assign(weight=weight)[weight > 0])
+    else:
+        spread = (high - low) / (2 * norm.ppf(0.5 + interval / 2))
+        moves = ahead[0] / ahead[1] if ahead[1] else np.ones(len(ahead[0]))
+        noise = np.sqrt(float(weight**2 @ spread**2)) * rng.standard_normal(len(moves))
+        drawn = float(weight @ current) * moves + noise
+    return members, float(received.sum()), float(weight @ historic) + drawn
+
+
+def _reach(tree: Tree, down: Array, up: Array) -> tuple[Array, Array]:
+    """How far below and above its mean the interval of each member's credit goes.
+
+    Distances of independent terms are added as squares, those of what is passed on the other way round (Zou and Donner
+    2008, Statistics in Medicine 27: 1693-1702); a credit is what is received, less the share passed on of that and of
+    one's own.
+    """
+    share = np.where(tree.parent >= 0, PASSED_ON, 0.0)
+    below, above = (pass_on(tree, one**2, PASSED_ON**2)[0] for one in (down, up))
+    low = (1 - share) ** 2 * below + (share * up) ** 2
+    return np.sqrt(low), np.sqrt((1 - share) ** 2 * above + (share * down) ** 2)
 
 
 def _count_brought(tree: Tree) -> npt.NDArray[np.int64]:
     return np.bincount(tree.parent[tree.parent >= 0], minlength=len(tree.customers))
-
-
-def _reach(interval: float) -> float:
-    from scipy.stats import norm
-
-    return float(norm.ppf(0.5 + interval / 2))
 
 
 def _count_referrals(tree: Tree, own: ir.Table) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
@@ -168,8 +193,7 @@ def _value_coming(
     if newcomers.empty or not newcomers["customers"].iloc[0] > 1:
         return rows.assign(coming=0.0, coming_low=0.0, coming_high=0.0), np.zeros(draws), float("nan")
     number, mean, deviation = (float(newcomers[name].iloc[0]) for name in ("customers", "mean", "deviation"))
-    each = discount * (mean + deviation / np.sqrt(number) * rng.standard_normal(draws))
-    drawn = referring.draws * each + discount * deviation * np.sqrt(referring.draws) * rng.standard_normal(draws)
+    drawn = discount * draw_sums(referring.draws, number, mean, deviation, rng)
     money = {f"coming{end}": getattr(referring, name) * discount * mean for end, name in _ENDS}
     return rows.assign(**money), drawn, mean
 

@@ -13,13 +13,14 @@ import pandas as pd
 from cvmlib.clv.live import load_live
 from cvmlib.decisions import cash, value_tables
 from cvmlib.decisions.categories import find_next
+from cvmlib.decisions.influence_ahead import draw_ahead
 from cvmlib.decisions.payback import check_costs, sum_first_months
 from cvmlib.decisions.prepare import UnitTables, load_unit
 from cvmlib.decisions.shop_rows import KEYS as SHOP_KEYS
 from cvmlib.decisions.shop_rows import Scored, score_shop
 from cvmlib.decisions.subscriber_rows import KEYS as SUBSCRIBER_KEYS
 from cvmlib.decisions.subscriber_rows import score_subscribers
-from cvmlib.decisions.value_parts import Influence, join_parts, measure_influence, sum_parts
+from cvmlib.decisions.value_parts import Influence, Sampler, join_parts, measure_influence, sum_parts
 from cvmlib.decisions.value_results import UnitParts, save_parts
 from cvmlib.errors import DataError
 from cvmlib.portfolio import Portfolio
@@ -137,10 +138,10 @@ def join_scores(past: ir.Table, tables: UnitTables, scored: Scored | None) -> ir
     Returns
     -------
     ibis Table
-        `past` with current and potential (each with _low and _high), current_sd, gap, gap_chance, margin_each, often,
+        `past` with current and potential (each with _low and _high), gap, gap_chance, margin_each, often,
         margin_year, and the probabilities of types and tiers; null for those who cannot be scored.
     """
-    money = [f"{part}{end}" for part in ("current", "potential") for end in ("", "_low", "_high")] + ["current_sd"]
+    money = [f"{part}{end}" for part in ("current", "potential") for end in ("", "_low", "_high")]
     if scored is None:
         return past.mutate(**dict.fromkeys(money, ibis.literal(0.0)))
     keys = list(scored.keys)
@@ -162,7 +163,11 @@ def _try_influence(
     referred = people.mutate(referred=people.referred_by.notnull().ifelse("yes", "no"))
     first = sum_first_months(tables.cash, referred, tables.end, months, portfolio.discount_rate, "referred")
     newcomers = value_newcomer(first)
-    ahead = (np.zeros(1000), 0.0) if scored is None else (scored.current, float(own.current.sum().execute()))
+    ahead: tuple[np.ndarray, float] | Sampler = (np.zeros(1000), 0.0)
+    if scored is not None and tables.contractual:
+        ahead = scored.current, float(own.current.sum().execute())
+    elif scored is not None:
+        ahead = _sample_buyers(portfolio, tables, len(scored.current))
     try:
         return measure_influence(
             people,
@@ -181,15 +186,27 @@ def _try_influence(
         return None
 
 
+def _sample_buyers(portfolio: Portfolio, tables: UnitTables, draws: int) -> Sampler:
+    """Return what draws the value ahead of chosen buyers together, alike ones as one row."""
+    live, keys = load_live(portfolio, tables.unit.name), [*SHOP_KEYS, "weight"]
+
+    def draw(chosen: pd.DataFrame) -> np.ndarray:
+        named = _valued(tables).inner_join(ibis.memtable(chosen), "customer_id")
+        rows = named.group_by(keys).agg(customers=named.count()).order_by(keys).execute()
+        return draw_ahead(live, rows, draws, portfolio.seed)
+
+    return draw
+
+
 USUAL = 0.15
 """How much newcomers who were referred are thought to differ from the others, as a share of their mean value."""
 
 
 def value_newcomer(first: pd.DataFrame) -> pd.DataFrame:
-    """Value of a referred newcomer: the mean of those referred, shrunk towards that of all newcomers.
+    """Value of a referred newcomer: the mean of those referred, shrunk towards that of the other newcomers.
 
     Few customers bring very much, so that the spread of a few hundred says little of what others may bring: that of all
-    newcomers is taken.
+    newcomers is taken. The mean of the others is itself known no better than their number allows.
 
     Parameters
     ----------
@@ -201,17 +218,19 @@ def value_newcomer(first: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         customers (that the mean is worth), mean, deviation (money): one row, or none where nobody was followed.
     """
-    everybody, own = _pool(first), first[first["group"] == "yes"]
-    if everybody.empty or own.empty:
+    everybody, was = _pool(first), first["group"] == "yes"
+    if everybody.empty or was.all() or not was.any():
         return everybody
-    mean, deviation = float(everybody["mean"].iloc[0]), float(everybody["deviation"].iloc[0])
-    number, usual = float(own["customers"].iloc[0]), (USUAL * mean) ** 2
-    if not usual or not deviation:
+    variance, usual = float(everybody["deviation"].iloc[0]) ** 2, USUAL * float(everybody["mean"].iloc[0])
+    if not usual or not variance:
         return everybody
-    told, known = number / deviation**2, 1 / usual
-    shrunk = (told * float(own["mean"].iloc[0]) + known * mean) / (told + known)
-    worth = (told + known) * deviation**2
-    return pd.DataFrame({"customers": [worth], "mean": [shrunk], "deviation": [deviation]})
+    (own, told), (other, known) = (
+        (float(np.average(part["mean"], weights=part["customers"])), part["customers"].sum() / variance)
+        for part in (first[was], first[~was])
+    )
+    known = 1 / (usual**2 + 1 / known)
+    mean, worth = (told * own + known * other) / (told + known), (told + known) * variance
+    return pd.DataFrame({"customers": [worth], "mean": [mean], "deviation": [np.sqrt(variance)]})
 
 
 def _pool(first: pd.DataFrame) -> pd.DataFrame:
