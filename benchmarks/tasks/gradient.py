@@ -4,34 +4,28 @@ The customers are simulated, with the parameters of CDNOW at daily resolution, a
 the peer. Prints CPU microseconds for each evaluation of the model of one unit, and the count rows.
 """
 
-import ctypes
 import json
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import nutpie
-import pytensor
 
 from benchmarks.tasks.customers import group, simulate_units
 from cvmlib.clv import purchase_model
 from cvmlib.clv.families.registry import FAMILIES
+from cvmlib.compiled.density import MachineDensity, trace_density
 
 
-def time_evaluation(compiled: nutpie.compile_pymc.CompiledPyMCModel) -> float:
+def time_evaluation(density: MachineDensity) -> float:
     """Return the CPU seconds of one call of the compiled function: the best mean of several series."""
-    pointer = ctypes.POINTER(ctypes.c_double)
-    point = np.array(compiled.initial_point_func(1))
+    point = density.start + np.random.default_rng(1).uniform(-1.0, 1.0, len(density.start))
     gradient, value = np.empty_like(point), np.empty(1)
-    evaluate = compiled.compiled_logp_func.ctypes
-    arguments = [array.ctypes.data_as(pointer) for array in (point, gradient, value)]
-    data = ctypes.c_void_p(compiled.user_data.ctypes.data)
 
     def series(count: int) -> float:
         start = time.process_time()
         for _ in range(count):
-            if evaluate(compiled.n_dim, *arguments, data):
+            if density.slope(len(point), point, gradient, value):
                 raise RuntimeError("the log-density could not be evaluated")
         return (time.process_time() - start) / count
 
@@ -45,9 +39,7 @@ def main(family: str, customers: int, folder: Path) -> None:
     each.to_csv(folder / "customers.csv", index=False)
     counts = group(each)
     model, _ = purchase_model.build_model(counts, family=FAMILIES[family])
-    with pytensor.config.change_flags(numba__fastmath=False):
-        compiled = nutpie.compile_pymc_model(model)
-    print(json.dumps({"microseconds": 1e6 * time_evaluation(compiled), "rows": len(counts)}))
+    print(json.dumps({"microseconds": 1e6 * time_evaluation(trace_density(model)), "rows": len(counts)}))
 
 
 if __name__ == "__main__":

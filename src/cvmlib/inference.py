@@ -1,18 +1,20 @@
 """The one way to sample, diagnose, save and load a PyMC model."""
 
-import contextlib
 import json
-import logging
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import arviz as az
 import numpy as np
+import nutpie
 import pandas as pd
 import pymc as pm
 import pytensor
 import xarray as xr
+from nutpie.sample import CompiledModel
+
+from cvmlib.compiled.density import prepare_sampling
+from cvmlib.compiled.tracing import UntraceableError
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400
@@ -79,37 +81,32 @@ def sample(model: pm.Model, sampling: Sampling) -> xr.DataTree:
     xarray DataTree
         Groups ``posterior`` and ``sample_stats``.
     """
-    trace = _run_nuts(model, sampling, sampling.target_accept)
+    compiled = _compile(model)
+    trace = _run_nuts(compiled, sampling, sampling.target_accept)
     if int(trace["sample_stats"]["diverging"].sum()) and sampling.target_accept < CAREFUL:
-        return _run_nuts(model, sampling, CAREFUL)
+        return _run_nuts(compiled, sampling, CAREFUL)
     return trace
 
 
-def _run_nuts(model: pm.Model, sampling: Sampling, target_accept: float) -> xr.DataTree:
-    with model, pytensor.config.change_flags(numba__fastmath=False), _silence("pymc"):
-        return pm.sample(
-            draws=sampling.draws,
-            tune=sampling.tune,
-            chains=sampling.chains,
-            cores=min(2, sampling.chains),
-            random_seed=sampling.seed,
-            nuts_sampler="nutpie",
-            target_accept=target_accept,
-            progressbar=False,
-            compute_convergence_checks=False,
-        )
-
-
-@contextlib.contextmanager
-def _silence(name: str) -> Iterator[None]:
-    """Keep a logger's running commentary out of notebooks; warnings still show."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.WARNING)
+def _compile(model: pm.Model) -> CompiledModel:
     try:
-        yield
-    finally:
-        logger.setLevel(before)
+        return prepare_sampling(model)
+    except UntraceableError:
+        with pytensor.config.change_flags(numba__fastmath=False):
+            return nutpie.compile_pymc_model(model)
+
+
+def _run_nuts(compiled: CompiledModel, sampling: Sampling, target_accept: float) -> xr.DataTree:
+    return nutpie.sample(
+        compiled,
+        draws=sampling.draws,
+        tune=sampling.tune,
+        chains=sampling.chains,
+        cores=min(2, sampling.chains),
+        seed=sampling.seed,
+        target_accept=target_accept,
+        progress_bar=False,
+    )
 
 
 def summarise(trace: xr.DataTree, names: list[str]) -> pd.DataFrame:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pymc as pm
-import pytensor
 import xarray as xr
 from arviz_stats.base import array_stats
-from pymc.blocking import DictToArrayBijection, RaveledVars
 from scipy import linalg, optimize, special
 
 from cvmlib import inference
+from cvmlib.compiled.density import compile_density, evaluate
 from cvmlib.inference import ESS_LIMIT, Diagnostics, Sampling
 
 Array = npt.NDArray[np.float64]
@@ -267,28 +266,8 @@ def sample_quickly(
         names = ", ".join(v.name for v in model.discrete_value_vars)
         raise ValueError(f"The quick route needs continuous variables; discrete are {names}.")
     rng = np.random.default_rng(seed)
-    start = DictToArrayBijection.map(model.initial_point(seed))
-    with pytensor.config.change_flags(numba__fastmath=False):
-        compiled = model.logp_dlogp_function(ravel_inputs=True)
-        compiled.set_extra_values({})
-        found = approximate(compiled, start.data, rng, proposals=proposals)
-        points = found.resample(draws, rng)
-        posterior = _evaluate(model, points, start.point_map_info)
+    density = compile_density(model)
+    found = approximate(density, density.start, rng, proposals=proposals)
+    posterior = evaluate(model, density, found.resample(draws, rng)[None])
     stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((1, draws), dtype=bool))})
     return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats}), found.trust
-
-
-def _evaluate(model: pm.Model, points: Array, layout: tuple) -> xr.Dataset:
-    """Variables and deterministics of a model at points of its unconstrained space."""
-    kept = [v for v in model.unobserved_value_vars if not pm.util.is_transformed_name(v.name)]
-    compiled = model.compile_fn(kept, inputs=model.value_vars, on_unused_input="ignore")
-    values = [compiled(DictToArrayBijection.rmap(RaveledVars(point, layout))) for point in points]
-    named = {}
-    for place, variable in enumerate(kept):
-        stacked = np.stack([np.asarray(value[place]) for value in values])[None]
-        dims = model.named_vars_to_dims.get(variable.name)
-        dims = [f"{variable.name}_dim_{i}" for i in range(stacked.ndim - 2)] if dims is None else list(dims)
-        named[variable.name] = (["chain", "draw", *dims], stacked)
-    used = {dim for dims, _ in named.values() for dim in dims}
-    coords = {name: list(v) for name, v in model.coords.items() if name in used and v is not None}
-    return xr.Dataset(named, coords={"chain": [0], "draw": np.arange(len(points))} | coords)

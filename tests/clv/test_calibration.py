@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytensor
 import pytest
 from scipy import stats
 
@@ -82,8 +83,12 @@ def test_a_wrong_prior_is_found(compiled):
     assert ranks.table["log_concentration"].isin([*range(10), *range(90, 100)]).mean() > 0.35
 
 
-def test_units_of_a_pool_are_ranked_each():
-    ranks = rank_truths(purchase_problem(FAMILY, units=2, customers=60), 2)
+def test_units_of_a_pool_are_ranked_each(monkeypatch):
+    """In plain Python, and of few draws: compiling this graph would take longer than all its evaluations."""
+    for name, value in {"_PROPOSALS": 40, "_MANY_PROPOSALS": 40, "_ENOUGH": 1, "DRAWS": 9}.items():
+        monkeypatch.setattr(calibration, name, value)
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        ranks = rank_truths(purchase_problem(FAMILY, units=2, customers=60), 2)
     assert ranks.name == "BG/NBD, 2 units"
     assert list(ranks.table)[:3] == ["log_rate[u0]", "log_rate[u1]", "log_shape[u0]"]
     assert ranks.table.shape == (2, 9)

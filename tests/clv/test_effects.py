@@ -189,7 +189,7 @@ def test_units_of_a_pool_share_what_covariates_do(rows):
     correlations = []
     for pools in (None, {"large": "a", "small": "b"}):
         model, _ = purchase_model.build_model(rows, pools, covariates=COVARIATES)
-        effects = pm.draw(model["effect"], 2000, random_seed=1)[:, 0]
+        effects = pm.draw(model["effect"], 2000, random_seed=1, mode="FAST_COMPILE")[:, 0]
         places = [list(model.coords["level"]).index(f"{unit} · channel · web") for unit in ("large", "small")]
         correlations.append(np.corrcoef(effects[:, places[0]], effects[:, places[1]])[0, 1])
         assert effects.mean(axis=0) == pytest.approx(0.0, abs=0.06)

@@ -119,13 +119,16 @@ def test_the_posterior_does_not_know_the_unit_of_time(pooled_rows):
     assert densities[1:] == pytest.approx([densities[0]] * 2, rel=1e-12)
 
 
-def test_forecasts_do_not_know_the_unit_of_time(pooled_purchases, pooled_rows):
-    """In full for weeks; that hours are no different follows from the density above."""
-    rows, factor = purchase_rows(pooled_rows), 1 / 7
+def test_forecasts_do_not_know_the_unit_of_time(alone, pooled_rows):
+    """In full for a unit of eight days, which scales without rounding, so that the draws are the same; the density
+    above tells of other units of time and of a pool."""
+    rows = purchase_rows(pooled_rows)
+    rows, factor = rows[rows["unit"] == "small"], 1 / 8
     other = rescaled(rows, factor)
     fit = purchase_model.fit(other, SAMPLING)
-    in_days = expected_total(rows, pooled_purchases, "large").mean()
-    assert expected_total(other, fit, "large", 365.0 * factor).mean() == pytest.approx(in_days, rel=0.005)
+    assert fit.draws("small")["alpha"] == pytest.approx(factor * alone.draws("small")["alpha"], rel=1e-9)
+    in_days = expected_total(rows, alone, "small")
+    assert expected_total(other, fit, "small", 365.0 * factor) == pytest.approx(in_days, rel=1e-9)
 
 
 def test_the_same_seed_gives_the_same_posterior(alone, pooled_rows):
@@ -183,6 +186,7 @@ def test_units_borrow_within_their_pool_only(pooled_rows):
         [model["log_rate"][list(model.coords["unit"]).index(unit)] for unit in ("large", "small", "silent")],
         4000,
         random_seed=1,
+        mode="FAST_COMPILE",
     )
     assert np.corrcoef(large, small)[0, 1] > 0.8  # the pool's value moves both
     assert abs(np.corrcoef(large, silent)[0, 1]) < 0.06

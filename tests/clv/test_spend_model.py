@@ -45,8 +45,15 @@ def test_a_unit_without_repeat_buyers_gets_what_the_others_tell(pooled_spend):
     assert 2 * np.log(posterior["mean_spend"].sel(unit="small").to_numpy()).std() < silent.std() < 1.6
 
 
-def test_forecasts_do_not_know_the_currency(pooled_spend, pooled_rows):
-    cents = spend_model.fit(pooled_rows.assign(monetary_value=100 * pooled_rows["monetary_value"]), SAMPLING)
+@pytest.fixture(scope="module")
+def cents(pooled_rows) -> spend_model.SpendFit:
+    """The same units, with money in cents, and a kiosk of one price."""
+    kiosk = rows_of(("kiosk", 1, 3.0, 40), ("kiosk", 2, 3.0, 10))
+    rows = pd.concat([pooled_rows, kiosk], ignore_index=True)
+    return spend_model.fit(rows.assign(monetary_value=100 * rows["monetary_value"]), SAMPLING)
+
+
+def test_forecasts_do_not_know_the_currency(pooled_spend, pooled_rows, cents):
     mine = pooled_rows[(pooled_rows["unit"] == "large") & (pooled_rows["frequency"] > 0)]
     x, z, n = (mine[name].to_numpy(dtype=float) for name in ("frequency", "monetary_value", "customers"))
     euros = gamma_gamma.expected_spend(x, z, *pooled_spend.draws("large").column()).mean(axis=0) @ n
@@ -105,13 +112,10 @@ def test_a_constant_price_needs_no_model():
     assert total == pytest.approx(9.99 * bought, rel=1e-3)
 
 
-def test_a_constant_price_beside_a_modelled_unit(pooled_rows):
-    kiosk = rows_of(("kiosk", 1, 3.0, 40), ("kiosk", 2, 3.0, 10))
-    mixed = pooled_rows[pooled_rows["unit"] == "small"]
-    fit = spend_model.fit(pd.concat([mixed, kiosk], ignore_index=True), SAMPLING)
-    assert fit.constant == {"kiosk": 3.0} and fit.units == ("kiosk", "small")
-    assert list(fit.trace["posterior"]["unit"].to_numpy()) == ["small"]
-    assert np.median(fit.draws("small").p) > 1 and len(fit.draws("kiosk", 7).p) == 7
+def test_a_constant_price_beside_modelled_units(cents):
+    assert cents.constant == {"kiosk": 300.0} and cents.units == ("kiosk", "large", "silent", "small")
+    assert list(cents.trace["posterior"]["unit"].to_numpy()) == ["large", "silent", "small"]
+    assert np.median(cents.draws("small").p) > 1 and len(cents.draws("kiosk", 7).p) == 7
 
 
 def test_one_customer_is_no_constant_price(monkeypatch):

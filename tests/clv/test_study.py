@@ -77,7 +77,13 @@ def test_a_rhythm_is_found_and_reckoned_with(company):
     assert ((actual >= joined["purchases_low"]) & (actual <= joined["purchases_high"])).mean() >= 0.85
 
 
-def test_a_quick_look_is_near_the_full_fit_and_says_when_it_is_not_to_be_trusted(company):
+@pytest.fixture
+def known_calendars(company, monkeypatch):
+    """Calendars of the whole history are taken as the study found them."""
+    monkeypatch.setattr(study, "estimate_calendars", lambda *given, **settings: company.full.calendars)
+
+
+def test_a_quick_look_is_near_the_full_fit_and_says_when_it_is_not_to_be_trusted(company, known_calendars):
     settings = {"sampling": company.portfolio.sampling.model_copy(update={"quick": True})}
     portfolio, bases = company.portfolio.model_copy(update=settings), {"fashion": company.bases["fashion"]}
     models = study.fit_models(portfolio, bases, like=company.full)
@@ -92,7 +98,8 @@ def test_a_quick_look_is_near_the_full_fit_and_says_when_it_is_not_to_be_trusted
         assert np.median(quick[symbol]) == pytest.approx(np.median(full[symbol]), abs=full[symbol].std())
 
 
-def test_without_a_model_for_rhythm_the_verdict_is_withheld(company):
+def test_without_a_model_for_rhythm_the_verdict_is_withheld(company, known_calendars, monkeypatch):
+    monkeypatch.setattr(study.spend_model, "fit", lambda *given: company.full.spend)
     few = {"purchase_models": ["bg_nbd"], "sampling": company.portfolio.sampling.model_copy(update={"draws": 300})}
     portfolio, bases = company.portfolio.model_copy(update=few), {"grocery": company.bases["grocery"]}
     models = study.fit_models(portfolio, bases)
@@ -209,10 +216,17 @@ def test_posteriors_are_saved_with_provenance(company):
 
 
 def test_the_same_inputs_give_the_same_numbers(company):
-    base = company.bases["grocery"]
-    again = study.predict_unit(company.portfolio, base, company.full)
-    pd.testing.assert_frame_equal(again.rows, company.predictions["grocery"].rows)
-    assert (again.value == company.predictions["grocery"].value).all()
+    again = study.predict_unit(company.portfolio, company.bases["fashion"], company.full)
+    pd.testing.assert_frame_equal(again.rows, company.predictions["fashion"].rows)
+    assert (again.value == company.predictions["fashion"].value).all()
+    # With a rhythm, too, in the holdout and by few draws.
+    fit = company.calibration.purchases["grocery"]
+    few = replace(company.calibration, purchases={"grocery": replace(fit, trace=fit.trace.isel(draw=slice(0, 20)))})
+    one, other = (
+        study.predict_unit(company.portfolio, company.bases["grocery"], few, calibration=True) for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(one.rows, other.rows)
+    assert len(one.value) == 80 and (one.value == other.value).all()
 
 
 def test_counts_of_the_bases(company):

@@ -11,7 +11,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from cvmlib import fused
+from cvmlib.compiled import fused
 
 
 @numba.njit
@@ -70,8 +70,8 @@ def test_a_change_of_a_source_makes_another_kernel(tmp_path):
 
 PROCESS = """
 import sys, numpy as np, pytensor, pytensor.tensor as pt
-from cvmlib import fused
-from tests import test_fused
+from cvmlib.compiled import fused
+from tests.compiled import test_fused
 compiled, compile_it = [], test_fused._weighted_squares.compile
 test_fused._weighted_squares.compile = lambda *a: compiled.append(a) or compile_it(*a)
 groups = int(sys.argv[1])
@@ -86,7 +86,7 @@ print(len(compiled) > 0, sum(compute.vm.jit_fn.stats.cache_misses.values()), val
 def test_a_second_process_compiles_nothing_whatever_its_data(tmp_path):
     flags = f"base_compiledir={tmp_path / 'pytensor'},numba__fastmath=0"
     environment = os.environ | {"PYTENSOR_FLAGS": flags, "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     found = [
         subprocess.run(
             [sys.executable, "-c", PROCESS, groups],

@@ -97,8 +97,8 @@ def fit_weeks(
     model = build_model(design, arrange_tests(design, tests), form)
     seen, known = _hide(design, holdout_weeks, lags), [test for test in tests if _before(design, test, holdout_weeks)]
     held_model = build_model(seen, arrange_tests(seen, known), form) if holdout_weeks else model
-    same = len(known) == len(tests)  # with another number of tests it is another model
-    sampler = MediaSampler(held_model if same else model)  # compiled once, for both
+    same = len(known) == len(tests)  # with other tests the posterior may be of another shape
+    sampler = MediaSampler()
     names = [variable.name for variable in model.free_RVs] + ["ret"]
     trace = sampler.sample(model, sampling)
     diagnostics = inference.diagnose(trace, names)
@@ -109,8 +109,7 @@ def fit_weeks(
     held = None
     if holdout_weeks:
         short = replace(HOLDOUT, seed=sampling.seed + 2)
-        other = sampler if same else MediaSampler(held_model)
-        held = thin_trace(other.sample(held_model, short, again=same), seen, form)
+        held = thin_trace(sampler.sample(held_model, short, again=same), seen, form)
     return MediaFit(
         thin_trace(trace, design, form),
         diagnostics,

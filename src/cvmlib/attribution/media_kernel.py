@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 
-from cvmlib import fused
 from cvmlib.attribution.media_design import MediaDesign
 from cvmlib.attribution.media_lift import LiftArrays
 from cvmlib.attribution.media_transforms import TINY
-from cvmlib.fused import Kernel, integer_part, number_part, pack
+from cvmlib.compiled import fused
+from cvmlib.compiled.fused import Kernel, integer_part, number_part, pack
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -2,8 +2,7 @@
 
 Levels, trends, seasons and returns of a media mix are strongly correlated, so that NUTS as it stands takes hundreds of
 steps a draw. Here the unconstrained space is turned and scaled by the curvature at the mode, then by the draws and
-gradients of a short pilot run; both are fixed before the draws that are kept, so the posterior is untouched. Data are
-exchanged without compiling again (`cvmlib.swapping`), so that a holdout costs a second run and no second compilation.
+gradients of a short pilot run; both are fixed before the draws that are kept, so the posterior is untouched.
 """
 
 import warnings
@@ -13,13 +12,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pymc as pm
-import pytensor
 import xarray as xr
-from pymc.blocking import DictToArrayBijection, RaveledVars
 from scipy import linalg, optimize
 
+from cvmlib.compiled.density import Density, compile_density, evaluate
 from cvmlib.inference import Sampling
-from cvmlib.swapping import SwappedDensity
 
 Array = npt.NDArray[np.float64]
 
@@ -33,17 +30,14 @@ _ROUNDED = 1000
 
 
 class MediaSampler:
-    """A compiled model whose data can be exchanged, see `cvmlib.swapping.SwappedDensity`."""
+    """Samples models of the same variables, and keeps the coordinates for the next."""
 
-    def __init__(self, model: pm.Model) -> None:
-        self._density = SwappedDensity(model)
-        self._kept = [v for v in model.unobserved_value_vars if not pm.util.is_transformed_name(v.name)]
-        self._model = model
-        self._expand: Callable | None = None
+    def __init__(self) -> None:
+        self._density: Density
         self._turned: tuple[Array, Array] | None = None
 
     def sample(self, model: pm.Model, sampling: Sampling, again: bool = False) -> xr.DataTree:
-        """Sample a model that differs from the first one in its data only.
+        """Sample a model.
 
         Parameters
         ----------
@@ -60,16 +54,15 @@ class MediaSampler:
         xarray DataTree
             Groups ``posterior`` and ``sample_stats`` like those of `cvmlib.inference.sample`.
         """
-        with pytensor.config.change_flags(numba__fastmath=False):
-            self._density.load(model)
-            if self._turned is None or not again:
-                pilot = Sampling(PILOT.draws, PILOT.tune, PILOT.chains, sampling.seed + 1, PILOT.target_accept)
-                self._turned = self._mode()
-                self._draw(pilot)
-            points, stats = self._draw(sampling)
-            if int(stats["diverging"].sum()) and sampling.target_accept < CAREFUL:
-                points, stats = self._draw(replace(sampling, target_accept=CAREFUL))
-            return xr.DataTree.from_dict({"posterior": self._evaluate(points), "sample_stats": stats})
+        self._density = compile_density(model)
+        if self._turned is None or not again:
+            pilot = Sampling(PILOT.draws, PILOT.tune, PILOT.chains, sampling.seed + 1, PILOT.target_accept)
+            self._turned = self._mode()
+            self._draw(pilot)
+        points, stats = self._draw(sampling)
+        if int(stats["diverging"].sum()) and sampling.target_accept < CAREFUL:
+            points, stats = self._draw(replace(sampling, target_accept=CAREFUL))
+        return xr.DataTree.from_dict({"posterior": evaluate(model, self._density, points), "sample_stats": stats})
 
     def _draw(self, sampling: Sampling) -> tuple[Array, xr.Dataset]:
         """Run NUTS in the coordinates of the draws before, and take the next ones from what it drew."""
@@ -90,7 +83,7 @@ class MediaSampler:
             good = np.isfinite(value) and np.isfinite(gradient).all()
             return (-value, -gradient) if good else (1e300, np.zeros_like(x))
 
-        start = self._density.start.data
+        start = self._density.start
         found = optimize.minimize(negative, start, jac=True, method="L-BFGS-B", options={"maxiter": 1500}).x
         step = 1e-4 * np.eye(len(found))
         rows = np.array([(negative(found + e)[1] - negative(found - e)[1]) / 2e-4 for e in step])
@@ -131,22 +124,6 @@ class MediaSampler:
             )
         stats = trace["sample_stats"].to_dataset()[["diverging", "n_steps"]]
         return centre + trace["posterior"]["x"].to_numpy() @ factor.T, stats
-
-    def _evaluate(self, points: Array) -> xr.Dataset:
-        """Evaluate variables and deterministics at points of the unconstrained space."""
-        if self._expand is None:
-            model = self._model
-            plain = pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")  # a handful of small operations
-            self._expand = model.compile_fn(self._kept, inputs=model.value_vars, on_unused_input="ignore", mode=plain)
-        layout = self._density.start.point_map_info
-        flat = points.reshape(-1, points.shape[-1])
-        values = [self._expand(DictToArrayBijection.rmap(RaveledVars(point, layout))) for point in flat]
-        named = {}
-        for place, variable in enumerate(self._kept):
-            stacked = np.stack([np.asarray(value[place]) for value in values])
-            dims = [f"{variable.name}_dim_{i}" for i in range(stacked.ndim - 1)]
-            named[variable.name] = (["chain", "draw", *dims], stacked.reshape(*points.shape[:2], *stacked.shape[1:]))
-        return xr.Dataset(named)
 
 
 def find_scales(points: Array, gradients: Array) -> Array:

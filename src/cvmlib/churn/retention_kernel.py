@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from pytensor.graph.basic import Variable
 
-from cvmlib import fused
 from cvmlib.churn import exposure
 from cvmlib.churn.lifetimes import Lifetimes
-from cvmlib.fused import Kernel, integer_part, number_part, pack
+from cvmlib.compiled import fused
+from cvmlib.compiled.fused import Kernel, integer_part, number_part, pack
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -24,7 +24,7 @@ from cvmlib.clv.families.bg_cnbd import log_gap_term
 from cvmlib.clv.families.family import Family
 from cvmlib.clv.families.registry import BG_CNBD, FAMILIES, MBG_CNBD
 from cvmlib.clv.purchase_model import PurchaseFit
-from cvmlib.swapping import SwappedDensity
+from cvmlib.compiled.density import compile_density
 
 Array = npt.NDArray[np.float64]
 
@@ -238,13 +238,12 @@ def _fit(
     pools: Mapping[str, str] | None,
 ) -> PurchaseFit:
     """Fit a family to every unit alone by the quick route; sample all together where that cannot be trusted."""
-    density, posterior = None, []
+    posterior = []
     for number, (unit, mine) in enumerate(sorted(rows.items())):
         model, scale = build_alone(mine, family, stages.get(unit, 1))
-        density = density or SwappedDensity(model)
-        density.load(model)
+        density = compile_density(model)
         rng = np.random.default_rng([sampling.seed, number])
-        found = quick.approximate(density, density.start.data, rng, proposals=_PROPOSALS)
+        found = quick.approximate(density, density.start, rng, proposals=_PROPOSALS)
         if not found.trust.light:
             return purchase_model.fit(together, sampling, pools, family, stages or None)
         points = found.resample(_DRAWS, rng)

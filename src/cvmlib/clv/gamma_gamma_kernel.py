@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 from pytensor.graph.basic import Variable
 
-from cvmlib import fused
 from cvmlib.clv.families import blocks, elementary
 from cvmlib.clv.families.blocks import WIDTH, Blocks, fold
 from cvmlib.clv.families.elementary import log_gamma, log_ratio
-from cvmlib.fused import Kernel, integer_part, number_part, pack
+from cvmlib.compiled import fused
+from cvmlib.compiled.fused import Kernel, integer_part, number_part, pack
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from pytensor.graph.basic import Variable
 
-from cvmlib import fused
 from cvmlib.clv.families.bg_bb import check_counts
-from cvmlib.fused import Kernel, integer_part, number_part, pack
+from cvmlib.compiled import fused
+from cvmlib.compiled.fused import Kernel, integer_part, number_part, pack
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -105,7 +105,7 @@ def _count_above(group: Integers, count: Integers, customers: Floats, shape: tup
 def value_and_gradient(
     parameters: Floats, integers: Integers, numbers: Floats, gradient: Floats
 ) -> float:  # pragma: no cover - compiled
-    """Log-likelihood of all rows; `gradient` is filled. Arguments are those of `cvmlib.fused.Kernel`."""
+    """Log-likelihood of all rows; `gradient` is filled. Arguments are those of `cvmlib.compiled.fused.Kernel`."""
     alpha, beta, gamma, delta = parameters
     groups = parameters.shape[1]
     bought = number_part(integers, numbers, 0).reshape(groups, -1)

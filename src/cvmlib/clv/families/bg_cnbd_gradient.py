@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from cvmlib.clv.families.blocks import WIDTH, fold
 from cvmlib.clv.families.elementary import exp, log_ratio, multiply_add
-from cvmlib.fused import integer_part, number_part
+from cvmlib.compiled.fused import integer_part, number_part
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 from pytensor.graph.basic import Variable
 
-from cvmlib import fused
 from cvmlib.clv.families import bg_cnbd_gradient, blocks, elementary
 from cvmlib.clv.families.blocks import Blocks
-from cvmlib.fused import Kernel, pack
+from cvmlib.compiled import fused
+from cvmlib.compiled.fused import Kernel, pack
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

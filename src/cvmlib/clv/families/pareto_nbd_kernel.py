@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 from pytensor.graph.basic import Variable
 
-from cvmlib import fused
 from cvmlib.clv.families import pareto_nbd_integral
 from cvmlib.clv.families.pareto_nbd_integral import leaving_first_at_ages
-from cvmlib.fused import Kernel, integer_part, number_part, pack
+from cvmlib.compiled import fused
+from cvmlib.compiled.fused import Kernel, integer_part, number_part, pack
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
