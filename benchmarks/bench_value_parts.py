@@ -8,7 +8,7 @@ from benchmarks.results import Figure
 NAME = "value-parts"
 SEEDS = 20
 MISSES = 4  # seeds of 20 with a true value outside its interval, at most, for each unit
-RIGHT = 0.85  # share of sure assignments that are right, at least
+RIGHT = 0.85  # share of the company's sure assignments that are right, at least
 CENT = 0.005
 
 
@@ -25,8 +25,7 @@ def run(work: Path) -> list[Figure]:
             misses = sum(not row[f"{part}_inside"] for row in mine)
             figures.append(Figure(NAME, misses, f"seeds of {SEEDS} with the true {part} outside, {unit}", MISSES))
     for kind in ("types", "tiers"):
-        for unit in ("", *dict.fromkeys(row["unit"] for row in rows)):
-            judged = [row[kind] for row in rows if unit in ("", row["unit"])]
-            wrong = 1 - sum(one["right"] for one in judged) / max(sum(one["sure"] for one in judged), 1)
-            figures.append(Figure(NAME, wrong, f"share of sure {kind} that are wrong, {unit or 'all'}", 1 - RIGHT))
+        judged = [row[kind] for row in rows]
+        wrong = 1 - sum(one["right"] for one in judged) / max(sum(one["sure"] for one in judged), 1)
+        figures.append(Figure(NAME, wrong, f"share of sure {kind} that are wrong", 1 - RIGHT))
     return figures

@@ -83,6 +83,16 @@ def test_percent_with_given_places():
     assert words.percent(0.999, places=0) == "more than 99%"
 
 
+def test_a_chance_counted_over_draws_is_never_certain():
+    assert [words.chance(p) for p in (0.0, 0.004, 0.25, 0.986, 1.0)] == [
+        "less than 1%",
+        "less than 1%",
+        "25%",
+        "99%",
+        "more than 99%",
+    ]
+
+
 def test_count_listing_and_day():
     assert words.count(0, "customer") == "no customers"
     assert words.count(1, "customer") == "1 customer"

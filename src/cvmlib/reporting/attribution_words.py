@@ -6,7 +6,7 @@ import pandas as pd
 
 from cvmlib.attribution.stages import STAGES
 from cvmlib.attribution.study import CREDITS, LABELS, NO_CHANNEL, Study
-from cvmlib.reporting.words import amount, between, count, listing, percent
+from cvmlib.reporting.words import amount, between, chance, count, listing, percent
 
 CREDIT_IS_NOT_CAUSE = (
     "Rules, Markov chains and Shapley values divide what happened over the touches that were "
@@ -133,7 +133,7 @@ def describe_next(study: Study, currency: str) -> str:
     if best["gain"] <= 0:
         return "No test is worth its cost now: what would be done about each channel is already clear enough."
     return (
-        f"Test {best['channel']} next: it pays with a probability of {percent(best['pays'])}, and a "
+        f"Test {best['channel']} next: it pays with a probability of {chance(best['pays'])}, and a "
         "test of eight weeks on "
         f"half of the customers would be worth about {amount(best['test_worth'], currency)} a year, at a cost of about "
         f"{amount(best['test_cost'], currency)}."

@@ -89,7 +89,7 @@ def show_outlets(fit: MediaFit, unit: str, interval: float) -> None:
         text = "No channel clearly takes sales from an outlet."
         if len(taking):
             text = " ".join(
-                f"{row.channel} takes sales from {row.outlet} with a probability of {words.percent(row.takes)}."
+                f"{row.channel} takes sales from {row.outlet} with a probability of {words.chance(row.takes)}."
                 for row in taking.itertuples()
             )
         show.prose(show.text(text))

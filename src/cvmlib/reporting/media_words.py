@@ -4,7 +4,7 @@ import pandas as pd
 
 from cvmlib.attribution.budget import ENOUGH, Advice
 from cvmlib.attribution.media_fit import MediaFit
-from cvmlib.reporting.words import amount, between, listing, percent
+from cvmlib.reporting.words import amount, between, chance, listing, percent
 
 NAMES = {
     "unit": "Unit",
@@ -131,7 +131,7 @@ def describe_budget(advice: Advice, currency: str) -> str:
     verb = "would gain" if advice.hold else "gains"
     text = (
         f"The best plan within the limits moves {percent(advice.moved)} of the budget. It beats today's plan with a "
-        f"probability of {percent(advice.probability)} and {verb} {describe_gain(advice, currency)}; in the worst "
+        f"probability of {chance(advice.probability)} and {verb} {describe_gain(advice, currency)}; in the worst "
         f"tenth of cases it changes sales by {amount(advice.downside, currency)} a week on average."
     )
     if advice.hold:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cvmlib.decisions.value_results import UnitParts
-from cvmlib.reporting.words import amount, between, count, listing, percent
+from cvmlib.reporting.words import amount, between, chance, count, listing, percent
 
 PARTS = {
     "historic": "Historic: margin so far",
@@ -253,7 +253,7 @@ def describe_penetration(unit: UnitParts) -> str:
     names = {"market": "winning customers", "account": "doing more with those there are"}
     other = "account" if best == "market" else "market"
     return (
-        f"The next {currency} earns more by {names[best]} (probability {percent(rows.loc[best, 'chance'])}): "
+        f"The next {currency} earns more by {names[best]} (probability {chance(rows.loc[best, 'chance'])}): "
         f"{rows.loc[best, 'back']:.2f} of margin per {currency} against {rows.loc[other, 'back']:.2f} by "
         f"{names[other]}. Both are averages of what was spent so far; the next customers may cost more to win than the "
         "last."

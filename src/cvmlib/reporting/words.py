@@ -78,6 +78,13 @@ def percent(share: float, places: int | None = None) -> str:
     return f"{_plain(100 * share, places)}%"
 
 
+def chance(probability: float) -> str:
+    """Return a probability that was counted over draws, which are too few to tell what is certain."""
+    if probability > 0.99:
+        return "more than 99%"
+    return "less than 1%" if probability < 0.01 else percent(probability, 0)
+
+
 def listing(items: Iterable[object], conjunction: str = "and") -> str:
     """Return items in a row: ``"fashion, grocery and mobile"``."""
     *first, last = [str(item) for item in items] or [""]
