@@ -55,15 +55,21 @@ lab: $(READY) ## open the notebooks in JupyterLab
 	$(VENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 .PHONY: test
-test: lint test-values test-others test-notebooks ## run everything: lint, unit tests, published tables, notebooks
+test: lint test-reports test-values test-notebooks test-others ## run everything: lint, unit tests, published tables, notebooks
 
 # The unit tests in two halves, so that `make -j2 test` keeps two cores busy.
 .PHONY: test-values test-others
+# In parts of their own, the longest first, so that `make -j2 test` keeps two processors busy.
+REPORTS := tests/test_demo_reports.py tests/reporting tests/examples
+
+test-reports: $(READY)
+	$(PYTHON) -m pytest -q $(REPORTS)
+
 test-values: $(READY)
 	$(PYTHON) -m pytest -q tests/clv
 
 test-others: $(READY)
-	$(PYTHON) -m pytest -q --ignore=tests/spark --ignore=tests/clv
+	$(PYTHON) -m pytest -q $(foreach part,tests/spark tests/clv $(REPORTS),--ignore=$(part))
 
 .PHONY: test-unit
 test-unit: $(READY) ## run the tests of the library only (TESTS=tests/clv: of a part)

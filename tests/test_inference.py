@@ -72,7 +72,7 @@ def test_divergences_are_answered_with_smaller_steps(monkeypatch, model):
 
     monkeypatch.setattr(inference, "_run_nuts", diverge)
     found = inference.sample(model, Sampling())
-    assert tried == [0.85, inference.CAREFUL] and inference.diagnose(found, ["theta"]).passed
+    assert tried == [0.85, inference.CAREFUL[0]] and inference.diagnose(found, ["theta"]).passed
     tried.clear()
     inference.sample(model, Sampling(target_accept=0.99))
     assert tried == [0.99]  # no second attempt with larger steps

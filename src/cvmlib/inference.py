@@ -18,8 +18,8 @@ from cvmlib.compiled.tracing import UntraceableError
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400
-CAREFUL = 0.95
-"""Step-size target of the second attempt, when transitions diverged in the first."""
+CAREFUL = (0.95, 0.99)
+"""Step-size targets of further attempts, while transitions diverge."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ class Diagnostics:
 def sample(model: pm.Model, sampling: Sampling) -> xr.DataTree:
     """Sample a model with NUTS (nutpie), the same numbers for the same seed.
 
-    ``fastmath`` is switched off, because with it a cold and a warm compile cache give different draws. When any
-    transition diverges, the model is sampled once more, with smaller steps.
+    When any transition diverges, the model is sampled again with smaller steps.
 
     Parameters
     ----------
@@ -83,8 +82,10 @@ def sample(model: pm.Model, sampling: Sampling) -> xr.DataTree:
     """
     compiled = _compile(model)
     trace = _run_nuts(compiled, sampling, sampling.target_accept)
-    if int(trace["sample_stats"]["diverging"].sum()) and sampling.target_accept < CAREFUL:
-        return _run_nuts(compiled, sampling, CAREFUL)
+    for target in (one for one in CAREFUL if one > sampling.target_accept):
+        if not int(trace["sample_stats"]["diverging"].sum()):
+            break
+        trace = _run_nuts(compiled, sampling, target)
     return trace
 
 

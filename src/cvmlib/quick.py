@@ -7,7 +7,7 @@ heavy, and the draws are refused. What it cannot see is a second mode far from t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from scipy import linalg, optimize, special
 
 from cvmlib import inference
 from cvmlib.compiled.density import compile_density, evaluate
-from cvmlib.inference import ESS_LIMIT, Diagnostics, Sampling
+from cvmlib.inference import CAREFUL, ESS_LIMIT, Diagnostics, Sampling
 
 Array = npt.NDArray[np.float64]
 Density = Callable[[Array], tuple[float, Array]]
@@ -27,6 +27,7 @@ PROPOSALS = 4000
 _DEGREES = 20.0  # of freedom of the proposal: tails heavier than the posterior's, at little cost in the middle
 _NEWTON_STEPS = 20
 _FLAT = 1e-14  # of the largest curvature: less in any direction is none
+_MANY = 10 * ESS_LIMIT  # draws of all chains that a model in order needs no more of
 _STEP = 1e-4  # of the differences of the gradient
 
 
@@ -212,6 +213,8 @@ def _propose(density: Density, centre: Array, factor: Array, rng: np.random.Gene
 def sample(model: pm.Model, sampling: Sampling, names: list[str]) -> tuple[xr.DataTree, Diagnostics | Trust]:
     """Sample a model by NUTS, or where `sampling` asks for a quick look, approximate it.
 
+    Where chains of many draws do not agree, longer ones are tried once, in smaller steps.
+
     Parameters
     ----------
     model : pymc.Model
@@ -231,7 +234,12 @@ def sample(model: pm.Model, sampling: Sampling, names: list[str]) -> tuple[xr.Da
     if sampling.quick:
         return sample_quickly(model, draws=sampling.draws, seed=sampling.seed)
     trace = inference.sample(model, sampling)
-    return trace, inference.diagnose(trace, names)
+    gate = inference.diagnose(trace, names)
+    if not gate.passed and sampling.draws * sampling.chains >= _MANY:
+        longer = replace(sampling, draws=2 * sampling.draws, tune=2 * sampling.tune, target_accept=CAREFUL[0])
+        trace = inference.sample(model, longer)
+        gate = inference.diagnose(trace, names)
+    return trace, gate
 
 
 def sample_quickly(

@@ -91,6 +91,7 @@ def test_effects_agree_with_maximum_likelihood_by_customer(tables, each):
         ends = [effect.sel(affected=parameter, level=f"apparel · {column} · {level}").to_numpy() for level in "01"]
         drawn = (ends[1] - ends[0]).ravel()
         assert np.quantile(drawn, 0.05) < coefficient < np.quantile(drawn, 0.95), (parameter, column)
-        # Shrunk to zero the more, the less the customers tell.
+        # Shrunk to zero the more, the less the customers tell. Of 16,000 draws these are 0.01 and 0.57 for the rate,
+        # 0.65 and 0.83 for dropout; of so few as here, they are off by 0.06 (standard error).
         shrunk = (coefficient - np.median(drawn)) / drawn.std() * np.sign(coefficient)
-        assert -0.25 < shrunk < (0.5 if parameter == "rate" else 1.0), (parameter, column, shrunk)
+        assert -0.25 < shrunk < (0.75 if parameter == "rate" else 1.0), (parameter, column, shrunk)

@@ -30,7 +30,10 @@ def look(folder: Path, name: str) -> dict:
 
 
 def test_kernels_find_what_their_parent_has_imported_and_nothing_of_each_other(tmp_path, monkeypatch):
-    first, second = look(tmp_path, "a"), look(tmp_path, "b")
+    folder = tmp_path / "other"
+    folder.mkdir()
+    first, second = look(folder, "a"), look(tmp_path, "b")
+    assert first["folder"] == str(folder)
     assert first["parent"] == second["parent"] != os.getpid()
     assert first["pymc"] and second["pymc"] and first["seen"] is None and second["seen"] is None
     assert second["folder"] == str(tmp_path)

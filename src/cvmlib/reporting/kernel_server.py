@@ -110,7 +110,7 @@ def become_kernel(request: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(request["env"] | {"JPY_PARENT_PID": str(os.getppid())})  # it ends when the server does
-    os.chdir(request["cwd"] or ".")
+    os.chdir(request["cwd"])
     sys.argv = ["ipykernel_launcher", *request["argv"]]
     kernelapp.launch_new_instance(argv=request["argv"])
 

@@ -80,7 +80,7 @@ class KernelServer:
         """Whether it can start kernels."""
         return self._process.poll() is None
 
-    def start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> WarmKernel:
+    def start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str) -> WarmKernel:
         """Start a kernel.
 
         Raises
@@ -151,14 +151,15 @@ class WarmProvisioner(LocalProvisioner):
         """Launch a kernel."""
         env = kwargs.get("env") or dict(os.environ)
         arguments = _arguments(cmd) if sys.platform == "linux" else None
+        folder = str(kwargs.get("cwd") or Path.cwd())
         for _ in range(2 if arguments is not None else 0):  # the server may have died meanwhile
             with contextlib.suppress(OSError):
-                self.process = _server(env).start(arguments, env, kwargs.get("cwd"))
+                self.process = _server(env).start(arguments, env, folder)
                 break
         if self.process is None:
             return await super().launch_kernel(cmd, **kwargs)
         self.pid = self.pgid = self.process.pid
-        self.cwd = kwargs.get("cwd")
+        self.cwd = folder
         return self.connection_info
 
 
