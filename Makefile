@@ -58,7 +58,7 @@ lab: $(READY) ## open the notebooks in JupyterLab
 test: lint test-reports test-values test-notebooks test-others ## run everything: lint, unit tests, published tables, notebooks
 
 # The unit tests in two halves, so that `make -j2 test` keeps two cores busy.
-.PHONY: test-values test-others
+.PHONY: test-reports test-values test-others
 # In parts of their own, the longest first, so that `make -j2 test` keeps two processors busy.
 REPORTS := tests/test_demo_reports.py tests/reporting tests/examples
 
