@@ -51,7 +51,7 @@ def true_future(portfolio: Portfolio, unit: str) -> pd.DataFrame:
 def score(portfolio: Portfolio, base: study.UnitBase, models: study.Models) -> dict:
     """Forecast one unit and score it against the truth."""
     prediction = study.predict_unit(portfolio, base, models)
-    keys = ["frequency", "recency", "T", "monetary_value"]
+    keys = ["pattern", "frequency", "recency", "T", "monetary_value"]
     customers = base.customers.select("customer_id", *keys).to_pandas()
     joined = customers.merge(prediction.rows, on=keys).merge(true_future(portfolio, base.unit.name), on="customer_id")
     actual = joined["true_purchases"]
