@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from cvmlib.reporting import run
+from cvmlib.reporting import kernels, run
 from tests.reporting.conftest import make_notebook
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -56,6 +57,25 @@ def test_after_the_parent_has_died_there_is_another(tmp_path):
     assert after["parent"] != before["parent"] and after["pymc"]
 
 
+def test_where_forking_is_not_safe_a_kernel_starts_as_usual(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    found = look(tmp_path, "a")
+    assert found["parent"] == os.getpid() and not found["pymc"]
+
+
+def test_a_number_that_comes_round_again_is_another_kernel():
+    reading, writing = os.pipe()
+    server = object.__new__(kernels.KernelServer)
+    server._process = SimpleNamespace(stdout=SimpleNamespace(fileno=lambda: reading))
+    server._rest, server._started, server._ended = b"", [], {7: 0}
+    os.write(writing, b'{"pid": 7}\n')
+    assert server.exit_code(7) is None and server._started == [7]
+    os.write(writing, b'{"ended": 7, "code": -9}\n')
+    assert server.exit_code(7) == -9
+    os.close(reading)
+    os.close(writing)
+
+
 def test_a_process_waits_for_its_kernels_so_that_their_time_is_counted(tmp_path):
     work = "import time\nend = time.process_time() + 1\nwhile time.process_time() < end: pass"
     make_notebook(tmp_path / "a.ipynb", work)
@@ -63,6 +83,7 @@ def test_a_process_waits_for_its_kernels_so_that_their_time_is_counted(tmp_path)
 import resource
 from multiprocessing.util import _exit_function
 from pathlib import Path
+from types import SimpleNamespace
 from cvmlib.reporting import run
 folder = Path({str(tmp_path)!r})
 assert run.run_notebook(folder / "a.ipynb", folder / "copy.ipynb", {{}}, folder) is None

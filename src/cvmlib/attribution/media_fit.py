@@ -95,9 +95,6 @@ def fit_weeks(
     tests = read_all_tests(panel, weeks)
     design = mark_captured(build_design(panel, lags), named)
     model = build_model(design, arrange_tests(design, tests), form)
-    seen, known = _hide(design, holdout_weeks, lags), [test for test in tests if _before(design, test, holdout_weeks)]
-    held_model = build_model(seen, arrange_tests(seen, known), form) if holdout_weeks else model
-    same = len(known) == len(tests)  # with other tests the posterior may be of another shape
     sampler = MediaSampler()
     names = [variable.name for variable in model.free_RVs] + ["ret"]
     trace = sampler.sample(model, sampling)
@@ -108,6 +105,9 @@ def fit_weeks(
         diagnostics = inference.diagnose(trace, names)
     held = None
     if holdout_weeks:
+        seen, known = _hide(design, holdout_weeks, lags), [one for one in tests if _before(design, one, holdout_weeks)]
+        held_model = build_model(seen, arrange_tests(seen, known), form)
+        same = len(known) == len(tests)  # with other tests the posterior may be of another shape
         short = replace(HOLDOUT, seed=sampling.seed + 2)
         held = thin_trace(sampler.sample(held_model, short, again=same), seen, form)
     return MediaFit(

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -41,7 +42,7 @@ class WarmKernel:
     def wait(self) -> int:
         """Return the exit code when it has ended."""
         while self.poll() is None:
-            self._server.listen(0.1)
+            time.sleep(0.05)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -112,6 +113,7 @@ class KernelServer:
             *lines, self._rest = (self._rest + received).split(b"\n")
             for answer in map(json.loads, lines):
                 if "pid" in answer:
+                    self._ended.pop(answer["pid"], None)  # of an earlier kernel whose number has come round again
                     self._started.append(answer["pid"])
                 else:
                     self._ended[answer["ended"]] = answer["code"]
