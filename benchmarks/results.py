@@ -41,7 +41,7 @@ class Figure:
     peer_name: str = ""
 
     def record(self, commit: str) -> Record:
-        """Return the record that is kept; ``ratio`` is the figure of the ``peer`` divided by ours."""
+        """Return the record that is kept; ``ratio`` is the figure of the ``peer`` divided by ours, unless that is 0."""
         return {
             "name": self.name,
             "figure": round(self.figure, 3),
@@ -49,7 +49,7 @@ class Figure:
             "bar": self.bar,
             "met": self.figure <= self.bar,
             "peer": self.peer_name or None,
-            "ratio": None if self.peer is None else round(self.peer / self.figure, 2),
+            "ratio": round(self.peer / self.figure, 2) if self.peer is not None and self.figure else None,
             "commit": commit,
         }
 

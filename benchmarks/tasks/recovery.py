@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measure import ROOT
-from cvmlib.clv import study
-from cvmlib.clv.prepare import prepare_unit
+from benchmarks.tasks import known_truth
+from cvmlib.clv import study, value
+from cvmlib.clv.prepare import UnitBase, prepare_unit
 from cvmlib.portfolio import Portfolio, read_portfolio
 from cvmlib.tables.demo import simulate
 
@@ -48,9 +49,8 @@ def true_future(portfolio: Portfolio, unit: str) -> pd.DataFrame:
     )
 
 
-def score(portfolio: Portfolio, base: study.UnitBase, models: study.Models) -> dict:
-    """Forecast one unit and score it against the truth."""
-    prediction = study.predict_unit(portfolio, base, models)
+def score(portfolio: Portfolio, base: UnitBase, prediction: value.Prediction) -> dict:
+    """Score the forecast of one unit against the truth."""
     keys = ["pattern", "frequency", "recency", "T", "monetary_value"]
     customers = base.customers.select("customer_id", *keys).to_pandas()
     joined = customers.merge(prediction.rows, on=keys).merge(true_future(portfolio, base.unit.name), on="customer_id")
@@ -75,7 +75,8 @@ def score(portfolio: Portfolio, base: study.UnitBase, models: study.Models) -> d
 def run(work: Path, first: int, last: int, alone: bool) -> list[dict]:
     """Forecast the companies of seeds `first` to `last`; per seed the scores of the fashion units.
 
-    With `alone` the small unit is also fitted by itself.
+    Scores named ``_known`` are those of the forecast from their true parameters. With `alone` the small unit is also
+    fitted by itself.
     """
     rows = []
     for seed in range(first, last + 1):
@@ -83,11 +84,13 @@ def run(work: Path, first: int, last: int, alone: bool) -> list[dict]:
         bases = study.read_bases(portfolio)
         pooled = study.fit_models(portfolio, bases)
         row = {"seed": seed, "converged": pooled.passed}
-        row |= {unit: score(portfolio, bases[unit], pooled) for unit in ("fashion", SMALL)}
+        for unit in UNITS:
+            row[unit] = score(portfolio, bases[unit], study.predict_unit(portfolio, bases[unit], pooled))
+            row[f"{unit}_known"] = score(portfolio, bases[unit], known_truth.forecast(portfolio, bases[unit]))
         if alone:
             single = study.fit_models(portfolio, {SMALL: bases[SMALL]})
             row["converged"] &= single.passed
-            row["alone"] = score(portfolio, bases[SMALL], single)
+            row["alone"] = score(portfolio, bases[SMALL], study.predict_unit(portfolio, bases[SMALL], single))
         rows.append(row)
         print(json.dumps(row), file=sys.stderr, flush=True)
         shutil.rmtree(portfolio.folder)
