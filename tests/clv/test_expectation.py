@@ -84,12 +84,12 @@ def test_parts_give_what_the_whole_gives(monkeypatch, base):
     whole = expect(group_alike(base), Outlook(purchase, spend, year_ahead(20)), RATE)
     held = []
 
-    def watched(edges, frequency, *arguments):
+    def watched(edges, of_purchases, of_alive, frequency, *arguments):
         held.append(len(frequency))
-        return purchase.family.forecast(edges, frequency, *arguments)
+        return purchase.family.forecast_sums(edges, of_purchases, of_alive, frequency, *arguments)
 
     monkeypatch.setattr(expectation, "_CELLS", 13 * 20 * 50)
-    family = replace(purchase.family, forecast=watched)
+    family = replace(purchase.family, forecast_sums=watched)
     parts = expect(group_alike(base), Outlook(Draws(family, purchase.values), spend, year_ahead(20)), RATE)
     assert max(held) == 50 and sum(held) == len(whole.p_alive)
     for name in ("p_alive", "purchases", "discounted", "years", "total_years"):

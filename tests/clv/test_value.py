@@ -189,14 +189,26 @@ def test_the_same_seed_gives_the_same_numbers(base):
 
 
 def test_large_bases_simulate_fewer_draws(monkeypatch, base):
-    monkeypatch.setattr(value, "_BUDGET", 300 * len(base))
-    fewer = predict(base, *unsure(1000, sd=0.3), Terms(), year_ahead(1000), seed=1)
-    assert len(fewer.value) == 300
-    monkeypatch.setattr(value, "_BUDGET", 1)
-    fewest = predict(base, *unsure(1000, sd=0.3), Terms(), year_ahead(1000), seed=1)
-    assert len(fewest.value) == 200
-    # Draw by draw they belong together: the parameters are those of the same draw.
-    assert np.corrcoef(fewer.purchases[:200], fewest.purchases)[0, 1] > 0.95
+    """The other totals are predicted from the parameters: as wide, in the same order, and as high."""
+    simulated, simulate = [], value.simulate
+
+    def watched(alike, z, outlook, *arguments):
+        simulated.append(len(outlook))
+        return simulate(alike, z, outlook, *arguments)
+
+    monkeypatch.setattr(value, "simulate", watched)
+    base = base.assign(customers=50)
+    whole = predict(base, *unsure(1000, sd=0.1), Terms(), year_ahead(1000), seed=1)
+    for budget, draws in ((300 * 50 * len(base), 300), (1, 200)):
+        monkeypatch.setattr(value, "_BUDGET", budget)
+        found = predict(base, *unsure(1000, sd=0.1), Terms(), year_ahead(1000), seed=1)
+        assert simulated[-1] == draws and len(found.value) == 1000
+        for name in ("purchases", "value"):
+            some, all_ = getattr(found, name), getattr(whole, name)
+            assert some[draws:].std() == pytest.approx(all_.std(), rel=0.1)
+            assert np.corrcoef(some[draws:], all_[draws:])[0, 1] > 0.9  # the same draws of the parameters
+            for end in ("low", "high"):
+                assert abs(found.total(name)[end] - whole.total(name)[end]) < 0.15 * all_.std()
 
 
 def test_money_by_hand():

@@ -139,12 +139,16 @@ def expect_by_draw(
         As in `Expectations`.
     """
     ahead = outlook.ahead
-    purchases, alive = outlook.purchase.family.forecast(ahead.edges, *counts, *outlook.purchase.values)
-    weights = np.vstack([np.ones(len(purchases)), ahead.discount_factors(per_day)])
-    weights[:, :skip] = 0.0
-    bought, discounted = (weights @ purchases.reshape(len(purchases), -1)).reshape(2, *alive.shape[1:])
-    years = ahead.customer_years(per_day, skip) @ alive.reshape(len(alive), -1)
-    return alive[0], bought, discounted, years.reshape(alive.shape[1:])
+    edges = len(ahead.days)
+    of_purchases, of_alive = np.zeros((4, edges - 1)), np.zeros((4, edges))
+    of_alive[0, 0] = 1.0
+    of_purchases[1, skip:] = 1.0
+    of_purchases[2, skip:] = ahead.discount_factors(per_day)[skip:]
+    of_alive[3] = ahead.customer_years(per_day, skip)
+    alive, bought, discounted, years = outlook.purchase.family.forecast_sums(
+        ahead.edges, of_purchases, of_alive, *counts, *outlook.purchase.values
+    )
+    return alive, bought, discounted, years
 
 
 def probability_alive_later(purchase: Draws, ahead: Ahead, rows: pd.DataFrame, *, mean_draws: int = 100) -> Array:

@@ -23,7 +23,7 @@ from cvmlib.clv.purchase_model import Draws as PurchaseDraws
 from cvmlib.clv.spend_model import Draws as SpendDraws
 from cvmlib.clv.study import Models, look_ahead, state_terms
 from cvmlib.clv.terms import Terms
-from cvmlib.clv.value import count_draws, count_mean_draws
+from cvmlib.clv.value import count_mean_draws
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 
@@ -149,9 +149,8 @@ def take_live(portfolio: Portfolio, base: UnitBase, models: Models) -> Live:
     """
     name, rows = base.unit.name, models.calendars[base.unit.name].convert(base.count_rows(spend=True))
     outlook, purchases = look_ahead(portfolio, base, models)
-    draws = count_draws(int(rows["customers"].sum()))
     numbered = Ahead(np.column_stack([np.zeros(len(outlook)), 1.0 + np.arange(len(outlook))]), np.array([0.0, 1.0]))
-    order = Outlook(outlook.purchase, None, numbered).spread(draws).ahead.edges[:, 1].astype(int) - 1
+    order = Outlook(outlook.purchase, None, numbered).spread(len(outlook)).ahead.edges[:, 1].astype(int) - 1
     calendar = models.calendars[name]
     chosen = np.linspace(0, len(calendar.paths) - 1, len(outlook)).round().astype(int)[order]
     kept = {}

@@ -14,16 +14,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from cvmlib.clv.ahead import Ahead, Outlook
-from cvmlib.clv.expectation import Expectations, expect, group_alike
-from cvmlib.clv.predictive import Pricing, Simulated, simulate
+from cvmlib.clv.expectation import expect, group_alike
+from cvmlib.clv.predictive import Pricing, simulate
 from cvmlib.clv.purchase_model import Draws as PurchaseDraws
 from cvmlib.clv.spend_model import Draws as SpendDraws
 from cvmlib.clv.terms import Terms
 
 Array = npt.NDArray[np.float64]
 
-_BUDGET, _FEWEST, _MOST = 200_000_000, 200, 1000  # simulated (draw, customer) pairs; draws, whatever the budget
-_MEANS_BUDGET, _MOST_MEANS = 20_000_000, 400  # (draw, count row) pairs; 400 draws err by a twentieth of their spread
+_BUDGET, _FEWEST, _MOST = 100_000_000, 200, 1000  # simulated (draw, customer) pairs; draws, whatever the budget
+#: (draw, count row) pairs of the means, and draws: 100 draws err by a tenth, 400 by a twentieth of their spread.
+_MEANS_BUDGET, _FEWEST_MEANS, _MOST_MEANS = 20_000_000, 100, 400
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Prediction:
         The count rows with ``p_alive``, ``purchases``, ``spend`` (money per purchase), ``value`` (discounted margin)
         and, for purchases and value, ``_low`` and ``_high`` ends of the predictive interval of one customer.
     purchases, value : array, shape (draws,)
-        Simulated totals over all customers of the unit. The draws are in an order in which those of a unit with fewer
-        simulated draws are the first of those of any other unit of the same fit.
+        Totals over all customers of the unit, in an order of the draws that is the same for any unit of the same fit.
+        Simulated; of a unit of many customers in some draws only, from which the others are predicted (`_extend`).
     interval : float
         Probability of the intervals.
     """
@@ -85,7 +86,7 @@ def predict(
         Seed of the simulation.
     mean_draws : int, optional
         Draws used for the means, which are exact expectations given the parameters and the calendar; by default all
-        that are simulated, or as few as 200 where there are many distinct counts.
+        that are simulated, or as few as 100 where there are many distinct counts.
 
     Returns
     -------
@@ -96,8 +97,8 @@ def predict(
     ValueError
         `purchase`, `spend` and `ahead` have not equally many draws.
     """
-    outlook = Outlook(purchase, spend, ahead).spread(count_draws(_count(rows)))
-    return _predict_group(rows.reset_index(drop=True), outlook, terms, _streams(seed), mean_draws)
+    outlook, simulated = Outlook(purchase, spend, ahead).spread(_MOST), count_draws(_count(rows))
+    return _predict_group(rows.reset_index(drop=True), outlook, terms, _streams(seed), simulated, mean_draws)
 
 
 def predict_patterns(
@@ -139,10 +140,10 @@ def predict_patterns(
     absent = sorted(set(rows["pattern"]) - set(purchases))
     if absent:
         raise ValueError(f"no draws of the patterns {', '.join(map(repr, absent))}; there are {', '.join(purchases)}")
-    draws, parts = count_draws(_count(rows)), []
+    simulated, parts = count_draws(_count(rows)), []
     for place, (pattern, mine) in enumerate(rows.groupby("pattern", sort=True)):
-        outlook = Outlook(purchases[pattern], spend, ahead).spread(draws)
-        own = _predict_group(mine.reset_index(drop=True), outlook, terms, _streams(seed, place), mean_draws)
+        outlook, streams = Outlook(purchases[pattern], spend, ahead).spread(_MOST), _streams(seed, place)
+        own = _predict_group(mine.reset_index(drop=True), outlook, terms, streams, simulated, mean_draws)
         parts.append((mine.index, own))
     return combine(parts)
 
@@ -178,6 +179,7 @@ def _predict_group(
     outlook: Outlook,
     terms: Terms,
     streams: tuple[np.random.Generator, ...],
+    simulated_draws: int,
     mean_draws: int | None,
 ) -> Prediction:
     """Predict customers of one set of draws, with the noise of `_streams`."""
@@ -188,8 +190,9 @@ def _predict_group(
     means = expect(alike, of_means, terms.discount_per_day)
     kept = terms.draw_kept(len(outlook), of_share)
     discount = means.discounted / np.maximum(means.purchases, 1e-300)
-    pricing = Pricing(kept, float(terms.per_transaction), discount, terms.tails)
-    simulated = simulate(alike, z, outlook, pricing, of_money)
+    of_customers = outlook.first(simulated_draws)
+    pricing = Pricing(kept[: len(of_customers)], float(terms.per_transaction), discount, terms.tails)
+    simulated = simulate(alike, z, of_customers, pricing, of_money)
     service = terms.per_customer_year * means.years[alike.of_row]
     predicted = rows.assign(
         p_alive=means.p_alive[alike.of_row],
@@ -202,9 +205,9 @@ def _predict_group(
         value_low=simulated.value[0] - service,
         value_high=simulated.value[1] - service,
     )
-    years = _total_years(means, of_means, outlook) if terms.per_customer_year else np.zeros(len(outlook))
-    total = _total_value(simulated, kept, years, terms, of_returns)
-    return Prediction(predicted, simulated.totals[0], total, terms.interval)
+    totals = _extend(simulated.totals, outlook, of_returns)
+    years = _extend(means.total_years[None], outlook, of_returns)[0]
+    return Prediction(predicted, totals[0], _total_value(totals, kept, years, terms, of_returns), terms.interval)
 
 
 def residual(
@@ -240,27 +243,31 @@ def count_draws(customers: int) -> int:
 
 def count_mean_draws(groups: int) -> int:
     """How many of them the means of so many distinct counts are taken over."""
-    return int(np.clip(_MEANS_BUDGET // max(groups, 1), _FEWEST, _MOST_MEANS))
+    return int(np.clip(_MEANS_BUDGET // max(groups, 1), _FEWEST_MEANS, _MOST_MEANS))
 
 
-def _total_value(simulated: Simulated, kept: Array, years: Array, terms: Terms, rng: np.random.Generator) -> Array:
-    """Total value of all customers in each draw, with the noise of their returns."""
-    _, purchases, money, discounted = simulated.totals
+def _total_value(totals: Array, kept: Array, years: Array, terms: Terms, rng: np.random.Generator) -> Array:
+    """Total value of all customers in each draw, with the noise of their returns; `totals` as of `Simulated`."""
+    _, purchases, money, discounted = totals
     value = kept * discounted - terms.per_transaction * purchases - terms.per_customer_year * years
     noise = np.sqrt(terms.returned_noise * money) * rng.standard_normal(len(money))
     return value - terms.margin * noise * discounted / np.maximum(money, 1e-300)
 
 
-def _total_years(means: Expectations, of_means: Outlook, outlook: Outlook) -> Array:
-    """Discounted customer-years in each draw of `outlook`, whose first draws are those of the means.
+def _extend(totals: Array, outlook: Outlook, rng: np.random.Generator) -> Array:
+    """Add the draws of `outlook` beyond those whose `totals`, shape (totals, draws), are known.
 
-    In the others they are predicted, linearly, from the logarithms of the parameters and of the time ahead.
+    They are predicted, linearly, from the logarithms of the parameters and of the time ahead, with the residuals of a
+    draw that is known, those of all totals together. So the ends of an interval are as steady as those of all draws.
     """
-    known = len(of_means)
-    if known == len(outlook):
-        return means.total_years
-    values = np.log(np.maximum([*outlook.purchase.values, outlook.ahead.edges[:, -1]], 1e-300))
-    values = values[np.ptp(values, axis=1) > 1e-9]
-    design = np.vstack([np.ones(len(outlook)), *values]).T
-    factors = np.linalg.lstsq(design[:known], means.total_years, rcond=None)[0]
-    return np.r_[means.total_years, (design @ factors)[known:]]
+    known = totals.shape[1]
+    if known >= len(outlook):
+        return totals
+    spend = outlook.spend
+    values = [*outlook.purchase.values, outlook.ahead.edges[:, -1], spend.p, spend.q, spend.gamma]
+    logs = np.log(np.maximum(values, 1e-300))
+    design = np.vstack([np.ones(len(outlook)), *logs[np.ptp(logs, axis=1) > 1e-9]]).T
+    factors, _, rank, _ = np.linalg.lstsq(design[:known], totals.T, rcond=None)
+    residuals = (totals.T - design[:known] @ factors) * np.sqrt(known / max(known - rank, 1))
+    others = design[known:] @ factors + residuals[rng.integers(known, size=len(outlook) - known)]
+    return np.c_[totals, np.maximum(others, 0.0).T]

@@ -56,13 +56,53 @@ def forecast(
     alive : array, shape (windows + 1, draws, rows)
         The first edge is T.
     """
-    edges = np.ascontiguousarray(edges, dtype=float)
+    windows = np.asarray(edges).shape[1] - 1
+    each = np.eye(2 * windows + 1)
+    found = forecast_sums(
+        edges, each[:, :windows], each[:, windows:], frequency, recency, T, r, alpha, a, b, k, modified=modified
+    )
+    return found[:windows], found[windows:]
+
+
+def forecast_sums(
+    edges: Array,
+    of_purchases: Array,
+    of_alive: Array,
+    frequency: Array,
+    recency: Array,
+    T: Array,
+    r: Array,
+    alpha: Array,
+    a: Array,
+    b: Array,
+    k: Integers,
+    *,
+    modified: bool = False,
+) -> Array:
+    """Return weighted sums, over windows and edges, of what `forecast` returns, without holding that.
+
+    A row is a mixture of its stages, whose forecasts depend on frequency and age alone; so what is summed is that of
+    each distinct frequency and age, and rows mix the sums.
+
+    Parameters
+    ----------
+    edges, frequency, recency, T, r, alpha, a, b, k, modified
+        As for `forecast`.
+    of_purchases : array, shape (sums, windows)
+        Weights of the expected purchases in each window.
+    of_alive : array, shape (sums, windows + 1)
+        Weights of the probability of being alive at each edge.
+
+    Returns
+    -------
+    array, shape (sums, draws, rows)
+    """
+    edges, *weights = (np.ascontiguousarray(v, dtype=float) for v in (edges, of_purchases, of_alive))
     counts, draws = _prepared(frequency, recency, T), _parameters(r, alpha, a, b, k)
-    shape = (edges.shape[1], len(edges), counts[0].size)
-    purchases, alive = np.empty((shape[0] - 1, *shape[1:])), np.empty(shape)
     pairs = piecewise.distinct_pairs(counts[0], np.ascontiguousarray(T, dtype=float))
-    _forecast(purchases, alive, edges, counts, pairs, draws, modified)
-    return purchases, alive
+    found = np.empty((len(weights[0]), len(edges), counts[0].size))
+    _sum_forecast(found, edges, tuple(weights), counts, pairs, draws, modified)
+    return found
 
 
 def simulate_future(
@@ -154,25 +194,25 @@ def _living(
 
 
 @numba.njit(cache=True)
-def _forecast(
-    purchases: Array,
-    alive: Array,
+def _sum_forecast(
+    found: Array,
     edges: Array,
+    weights: tuple[Array, Array],
     counts: tuple[Array, Array, Integers, Integers],
     pairs: tuple[Integers, Array, Array, Integers],
     draws: tuple[Array, Array, Array, Array, Integers],
     modified: bool,
 ) -> None:  # pragma: no cover - compiled
-    """Fill both results; the pairs of one frequency lie between consecutive starts, ages rising."""
+    """Fill the sums (sums, draws, rows); the pairs of one frequency lie between consecutive starts, ages rising."""
     starts, pair_x, pair_T, of_pair = pairs
     r, alpha, a, b, k = draws
     windows, rows = edges.shape[1] - 1, of_pair.size
     stages = k.max() if k.size else 1
-    weight = np.empty((stages, rows))
-    between = np.empty((stages, windows, pair_x.size))
-    at = np.empty_like(between)
+    living = np.empty((stages, rows))
+    sums = np.empty((stages, len(found), pair_x.size))
+    between, at = np.empty(windows), np.empty(windows)
     for i in range(r.size):
-        _living(weight, counts, r[i], alpha[i], a[i], b[i], k[i], modified)
+        _living(living, counts, r[i], alpha[i], a[i], b[i], k[i], modified)
         for g in range(starts.size - 1):
             first, last = starts[g], starts[g + 1]
             chances = b[i] + pair_x[first] + (1.0 if modified else 0.0)
@@ -180,25 +220,30 @@ def _forecast(
             for j in range(k[i]):
                 ends, level, integral = _tabulate(r[i] + k[i] * pair_x[first] + j, a[i], chances, k[i], j, top)
                 for m in range(first, last):
-                    unit = alpha[i] + pair_T[m]
-                    piecewise.read(ends, level, integral, edges[i], unit, between[j, :, m], at[j, :, m])
-        _mix(purchases[:, i], alive[:, i], weight[: k[i]], between, at, of_pair)
+                    piecewise.read(ends, level, integral, edges[i], alpha[i] + pair_T[m], between, at)
+                    for f in range(len(found)):
+                        sums[j, f, m] = _weigh(weights[0][f], weights[1][f], between, at)
+        _mix(found[:, i], living[: k[i]], sums, of_pair)
 
 
 @numba.njit(cache=True)
-def _mix(
-    purchases: Array, alive: Array, weight: Array, between: Array, at: Array, of_pair: Integers
-) -> None:  # pragma: no cover - compiled
-    """Fill (windows, rows) and (windows + 1, rows): readings (stages, windows, pairs) by `weight` (stages, rows)."""
-    for j in range(len(weight)):
+def _weigh(of_purchases: Array, of_alive: Array, between: Array, at: Array) -> float:  # pragma: no cover - compiled
+    """Sum the purchases in, and survival to the end of, windows, of who is alive at T."""
+    total = of_alive[0]
+    for w in range(at.size):
+        total += of_purchases[w] * between[w] + of_alive[w + 1] * at[w]
+    return total
+
+
+@numba.njit(cache=True)
+def _mix(out: Array, living: Array, sums: Array, of_pair: Integers) -> None:  # pragma: no cover - compiled
+    """Fill (sums, rows): those of the pairs (stages, sums, pairs) by each row's chances `living` (stages, rows)."""
+    for f in range(len(out)):
         for q in range(of_pair.size):
-            alive[0, q] = weight[j, q] + (alive[0, q] if j else 0.0)
-        for w in range(len(purchases)):
+            out[f, q] = living[0, q] * sums[0, f, of_pair[q]]
+        for j in range(1, len(living)):
             for q in range(of_pair.size):
-                m = of_pair[q]
-                bought, living = weight[j, q] * between[j, w, m], weight[j, q] * at[j, w, m]
-                purchases[w, q] = bought + (purchases[w, q] if j else 0.0)
-                alive[w + 1, q] = living + (alive[w + 1, q] if j else 0.0)
+                out[f, q] += living[j, q] * sums[j, f, of_pair[q]]
 
 
 @numba.njit(cache=True)
@@ -321,7 +366,7 @@ def _simulate(
         r, alpha, a, b, k = draws[0][i], draws[1][i], draws[2][i], draws[3][i], draws[4][i]
         _living(weight, counts, r, alpha, a, b, k, modified)
         ahead = horizon[i] / (alpha + times)
-        log_ahead = np.log1p(ahead)
+        log_ahead, share = np.log1p(ahead), horizon[i] / (alpha + times + horizon[i])
         for q in range(frequency.size):
             u, j = rng.random(), 0
             while j < k and u >= weight[j, q]:
@@ -336,25 +381,26 @@ def _simulate(
                 out[i, q] = _by_parts(n, a, chances, k, j, y, rng)
             else:
                 none = np.exp(-n * log_ahead[of_age[q]])
-                out[i, q] = _by_inversion(u / weight[j, q], n, a, chances, k, j, y, none)
+                out[i, q] = _by_inversion(u, weight[j, q], n, a, chances, k, j, share[of_age[q]], none)
 
 
 @numba.njit(cache=True)
 def _by_inversion(
-    u: float, n: float, a: float, b: float, k: int, j: int, y: float, none: float
+    u: float, weight: float, n: float, a: float, b: float, k: int, j: int, z: float, none: float
 ) -> int:  # pragma: no cover - compiled
-    """Largest m with ``u < P(M >= m k - j) P(G >= m)``; `none` is ``P(M = 0) = (1 + y)^-n``."""
-    z = y / (1.0 + y)
-    m, done, term, tail, stays = 0, 0, none, 1.0, 1.0
+    """Largest m with ``u < weight P(M >= m k - j) P(G >= m)``; z is ``y / (1 + y)``, `none` ``P(M = 0)``."""
+    m, done, to_go, term, tail, stays = 0, 0, k - j, weight * none, weight, 1.0
     while True:
-        for _ in range(k - j if m == 0 else k):
+        for _ in range(to_go):
+            if done > 0:
+                term *= z * (n + done - 1.0) / done
             tail -= term
-            term *= z * (n + done) / (done + 1.0)
             done += 1
         if not (u < tail * stays and term > 1e-18):  # below which the tail is rounding error
             return m
         stays *= (b + m) / (a + b + m)
         m += 1
+        to_go = k
 
 
 @numba.njit(cache=True)

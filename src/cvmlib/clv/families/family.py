@@ -77,6 +77,9 @@ class Family:
         rising, the first 0; the counts have shape (rows,), the parameters (draws,). Returns the expected purchases in
         each window, shape (windows, draws, rows), and the probability of being alive at each edge, shape
         (windows + 1, draws, rows), both of a customer with these counts.
+    forecast_sums : callable
+        ``forecast_sums(edges, of_purchases, of_alive, frequency, recency, T, *published)``: sums of what `forecast`
+        returns, with weights of shape (sums, windows) and (sums, windows + 1); returns (sums, draws, rows).
     simulate_future : callable
         ``simulate_future(horizon, frequency, recency, T, *published, rng)``: `horizon` and parameters (draws,), counts
         (rows,); returns purchases in the horizon, int64 of shape (draws, rows), one draw of each customer under
@@ -100,6 +103,7 @@ class Family:
     log_likelihood: Callable[..., Array]
     probability_alive: Callable[..., Array]
     forecast: Callable[..., tuple[Array, Array]]
+    forecast_sums: Callable[..., Array]
     simulate_future: Callable[..., npt.NDArray[np.int64]]
     simulate_customers: Callable[..., tuple[npt.NDArray[np.int64], Array]]
     expected_since_start: Callable[..., Array]

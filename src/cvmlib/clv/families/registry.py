@@ -106,12 +106,25 @@ def _publish_nbd(rate: Value, shape: Value) -> tuple[Value, ...]:
     return shape, shape / rate
 
 
-def _with_one_stage(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of BG/CNBD-k, over draws, as one of the case k = 1, which is BG/NBD."""
+def _with_one_stage(function: Callable[..., Any], before: int = 1) -> Callable[..., Any]:
+    """Return a function of BG/CNBD-k, over draws, as one of the case k = 1, which is BG/NBD.
 
-    def call(first: Value, *rest: Value, modified: bool) -> Value:
-        counts, published, further = rest[:3], rest[3:7], rest[7:]
-        return function(first, *counts, *published, np.ones(len(first), dtype=np.int64), *further, modified=modified)
+    Its counts and published parameters stand behind `before` other arguments, the first of which is one for each draw.
+    """
+
+    def call(*values: Value, modified: bool) -> Value:
+        known, further = values[: before + 7], values[before + 7 :]
+        return function(*known, np.ones(len(known[0]), dtype=np.int64), *further, modified=modified)
+
+    return call
+
+
+def _sum_up(forecast: Callable[..., tuple[Any, Any]]) -> Callable[..., Any]:
+    """Return the sums of a forecast of which each window is held."""
+
+    def call(edges: Value, of_purchases: Value, of_alive: Value, *rest: Value) -> Value:
+        purchases, alive = forecast(edges, *rest)
+        return np.tensordot(of_purchases, purchases, 1) + np.tensordot(of_alive, alive, 1)
 
     return call
 
@@ -127,8 +140,9 @@ def _family(
 ) -> Family:
     """Put a family together from its modules: of one customer, of the count table, of the future."""
     model, kernel, future = modules
+    sums = future.forecast_sums if future is bg_cnbd_forecast else _sum_up(future.forecast)
     bound = partial if options else (lambda function: function)
-    wrap = _with_one_stage if model is bg_nbd else (lambda function: function)
+    wrap = _with_one_stage if model is bg_nbd else (lambda function, before=1: function)
     return Family(
         name=name,
         title=title,
@@ -140,6 +154,7 @@ def _family(
         log_likelihood=bound(model.log_likelihood, **options),
         probability_alive=bound(model.probability_alive, **options),
         forecast=bound(wrap(future.forecast), **options),
+        forecast_sums=bound(wrap(sums, before=3), **options),
         simulate_future=bound(wrap(future.simulate_future), **options),
         simulate_customers=bound(model.simulate_customers, **options),
         expected_since_start=bound(model.expected_since_start, **options),
