@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 from cvmlib.errors import DataError
 from cvmlib.portfolio_mistakes import nearest
+from cvmlib.tables.texts import strip
 
 MISSING, OTHER = "(not known)", "(other)"
 #: Between the levels of a pattern; a level does not contain its dot.
@@ -224,7 +225,7 @@ def _value(table: ir.Table, column: str) -> ir.Value:
     if value.type().is_numeric():
         number = value.cast("float64")
         return ibis.ifelse(number.isnan() | number.isinf(), ibis.null("float64"), number)
-    return value.cast("string").replace(SEPARATOR.strip(), "-").strip().nullif("")
+    return strip(value.cast("string").replace(SEPARATOR.strip(), "-")).nullif("")
 
 
 def _level(table: ir.Table, covariate: Covariate) -> ir.StringValue:

@@ -9,6 +9,7 @@ import pandas as pd
 from cvmlib.tables.cleaning import clean_transactions, repeated_rows, usable_transactions
 from cvmlib.tables.findings import SHOWN, Findings, as_rows
 from cvmlib.tables.problems import count_words
+from cvmlib.tables.texts import strip
 
 _TRUNCATE = {"hour": "h", "day": "D", "week": "W"}
 
@@ -99,7 +100,7 @@ def _customer_totals(cleaned: ir.Table, time_unit: str) -> pd.Series:
     )
     totals = customers.agg(
         customers=customers.count(),
-        folded=customers.customer_id.strip().lower().nunique(),
+        folded=strip(customers.customer_id).lower().nunique(),
         buyers=(customers.purchases > 0).sum(),
         repeaters=(customers.purchases > 1).sum(),
         rows=customers.rows.sum(),

@@ -11,8 +11,9 @@ import pandas as pd
 from cvmlib.tables.check_history import check_history
 from cvmlib.tables.cleaning import transaction_reason, usable_transactions
 from cvmlib.tables.findings import Findings
-from cvmlib.tables.mapping import KEPT, OFFSET, RAW, is_float_text
+from cvmlib.tables.mapping import KEPT, OFFSET, RAW
 from cvmlib.tables.problems import count_words
+from cvmlib.tables.texts import is_float_text, is_padded, strip
 
 _OUTLIER_SD = 6.0
 _MOSTLY = 0.5
@@ -108,8 +109,8 @@ def _count_conditions(table: ir.Table) -> pd.DataFrame:
         measures["offsets"] = table[f"date{RAW}"].re_search(OFFSET).sum()
     if f"customer_id{RAW}" in table.columns:
         raw = table[f"customer_id{RAW}"]
-        measures["padded"] = (raw != raw.strip()).sum()
-        measures["float_ids"] = is_float_text(raw.strip()).sum()
+        measures["padded"] = is_padded(raw).sum()
+        measures["float_ids"] = is_float_text(strip(raw)).sum()
     frame = table.group_by("reason").agg(**measures).execute().set_index("reason")
     numbers = [name for name in frame.columns if name not in ("first", "last")]
     return frame.assign(**{name: frame[name].astype("float64").fillna(0.0) for name in numbers})
@@ -194,7 +195,7 @@ def _report_ids(findings: Findings, usable: ir.Table, used: pd.Series) -> None:
             "{rows} hold a customer id with space around it",
             "the space is removed, so that “ A1” and “A1” are one customer.",
             rows=int(used.get("padded", 0)),
-            where=raw != raw.strip(),
+            where=is_padded(raw),
             among=usable,
         )
 

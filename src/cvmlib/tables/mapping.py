@@ -18,6 +18,7 @@ from cvmlib.business_unit import TableSource
 from cvmlib.portfolio_mistakes import nearest
 from cvmlib.tables.contracts import Column, Contract
 from cvmlib.tables.problems import Problem
+from cvmlib.tables.texts import is_float_text, strip
 from cvmlib.tables.wide import lengthen
 
 RAW = "__raw"
@@ -157,7 +158,7 @@ def _numeric_columns(raw: ir.Table) -> frozenset[str]:
     texts = [name for name, kind in raw.schema().items() if kind.is_string()]
     measures = {}
     for i, name in enumerate(texts):
-        text = sample[name].strip()
+        text = strip(sample[name])
         measures[f"filled{i}"] = (text != "").sum()
         measures[f"numbers{i}"] = text.try_cast("float64").notnull().sum()
     counts = sample.agg(**measures).execute().fillna(0).iloc[0] if texts else {}
@@ -313,7 +314,7 @@ def _type_columns(
         for name in mapper.raw.columns:
             if name not in used and name not in columns:
                 mapping.columns.append(name)
-                columns[name] = view[name].strip().try_cast("float64") if name in numeric else view[name]
+                columns[name] = strip(view[name]).try_cast("float64") if name in numeric else view[name]
     if f"expr__{SOURCE_ROW}" in view.columns:
         columns[SOURCE_ROW] = view[f"expr__{SOURCE_ROW}"]
     if not mapper.faults:
@@ -344,7 +345,7 @@ def _typed(mapper: _Mapper, mapping: Mapping, column: Column, value: ir.Value) -
     if kind.is_null():
         return {column.name: ibis.null(target)}
     if kind.is_string():
-        text = value.strip().nullif("")
+        text = strip(value).nullif("")
         parsed = _parse_time(text) if column.type == "time" else text.try_cast(target)
         return {column.name: parsed, f"{column.name}{RAW}": text}
     wanted = "a number" if column.type == "number" else "a date"
@@ -372,7 +373,7 @@ def _as_text(mapping: Mapping, name: str, value: ir.Value) -> dict[str, ir.Value
         return {name: ibis.ifelse(value.isnan() | value.isinf(), ibis.null("string"), whole)}
     text = value.cast("string")
     if name not in ("customer_id", "referred_by"):
-        return {name: ibis.ifelse(text.re_search(r"^\s|\s$"), text.re_replace(r"^\s+|\s+$", ""), text).nullif("")}
+        return {name: strip(text).nullif("")}
     if not kind.is_string():
         return {name: text}
     return {name: ibis.ifelse(text.re_search(_UNTIDY), _tidy(text), text), f"{name}{RAW}": text}
@@ -380,14 +381,9 @@ def _as_text(mapping: Mapping, name: str, value: ir.Value) -> dict[str, ir.Value
 
 def _tidy(text: ir.StringValue) -> ir.StringValue:
     """Strip space, make ``17850.0`` a whole number, and take the words that exports write for nothing as missing."""
-    stripped = text.re_replace(r"^\s+|\s+$", "")  # on Spark, strip() takes the letters v and f too
+    stripped = strip(text)
     whole = ibis.ifelse(is_float_text(stripped), stripped.substr(0, stripped.length() - 2), stripped)
     return ibis.ifelse((stripped == "") | stripped.lower().isin(NO_NAME), ibis.null("string"), whole)
-
-
-def is_float_text(text: ir.StringValue) -> ir.BooleanValue:
-    """Return whether a text is a whole number written as a floating-point one, such as ``17850.0``."""
-    return ibis.ifelse(text.endswith(".0"), text.re_search(r"^[0-9]+\.0$"), False)
 
 
 def _words(kind: dt.DataType) -> str:
