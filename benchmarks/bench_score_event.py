@@ -15,5 +15,6 @@ def run(work: Path) -> list[Figure]:
     found = measure_module("benchmarks.tasks.score_event", work / NAME, str(CUSTOMERS), str(EVENTS)).last_json()
     return [
         Figure(NAME, 1000 * found["p99"], f"CPU ms, 99th percentile of {EVENTS:,} events", TIME_BAR),
-        Figure(NAME, found["worst"], "largest relative distance to the batch", DISTANCE_BAR),
+        Figure(NAME, found["worst"], "largest relative distance to the batch: value, type, tier", DISTANCE_BAR),
+        Figure(NAME, found["other_segment"], "events with another type or tier than the batch", 0),
     ]

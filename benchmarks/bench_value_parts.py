@@ -10,6 +10,7 @@ SEEDS = 20
 MISSES = 4  # seeds of 20 with a true value outside its interval, at most, for each unit
 RIGHT = 0.85  # share of the company's sure assignments that are right, at least
 CENT = 0.005
+ADD_ON = 0.1
 
 
 def run(work: Path) -> list[Figure]:
@@ -19,6 +20,10 @@ def run(work: Path) -> list[Figure]:
         Figure(NAME, max(row["historic_error"] for row in rows), "largest error of a historic value (EUR)", CENT),
         Figure(NAME, max(row["sum_error"] for row in rows), "largest difference of customers and parts (EUR)", CENT),
     ]
+    shared = max(row["kinds_error"] for row in rows)
+    figures.append(Figure(NAME, shared, "largest difference of kinds of headroom and potential (EUR)", CENT))
+    said = max(row["add_on"] for row in rows)  # the company's customers fill their baskets alike
+    figures.append(Figure(NAME, said, "largest share of headroom said to be add-on; in truth 0", ADD_ON))
     for unit in dict.fromkeys(row["unit"] for row in rows):
         mine = [row for row in rows if row["unit"] == unit]
         for part in ("potential", "influence"):

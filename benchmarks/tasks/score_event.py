@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import ibis
 import numpy as np
 import pandas as pd
 
@@ -20,7 +21,13 @@ from cvmlib.clv.live import Live, live_path, load_live, value_rows, write_live
 from cvmlib.clv.purchase_model import Draws
 from cvmlib.clv.spend_model import Draws as SpendDraws
 from cvmlib.clv.terms import Terms
+from cvmlib.decisions.latent import infer_spend, infer_unit_rates
 from cvmlib.decisions.scorer import Scorer
+from cvmlib.decisions.segments import Criteria, read_criteria
+from cvmlib.decisions.shop_rows import KEYS, score_shop
+from cvmlib.decisions.tiers import assign_tiers, tabulate_tiers
+from cvmlib.decisions.types import TYPES, assign_types
+from cvmlib.decisions.value_results import TABLES, UnitParts, save_parts
 from cvmlib.portfolio import Portfolio, read_portfolio
 
 DRAWS, DAYS = 400, 5
@@ -73,17 +80,51 @@ def write_shop(work: Path, customers: int) -> Portfolio:
     counts["frequency"] = counts["frequency"].astype(int)
     names = {"purchases": "expected_purchases", "spend": "expected_spend"}
     scores = value_rows(live, counts).rename(columns=names)
-    pd.concat([counts, scores], axis=1).to_parquet(folder / "value.parquet")
+    value = pd.concat([counts, scores], axis=1)
+    value.to_parquet(folder / "value.parquet")
+    write_criteria(portfolio, live, value)
     return portfolio
 
 
+def write_criteria(portfolio: Portfolio, live: Live, value: pd.DataFrame) -> None:
+    """Write what types and tiers go by, as the study of all parts of value finds it."""
+    measures = ["p_alive", "expected_purchases", "value"]
+    grouped = value.groupby(list(KEYS), as_index=False)
+    rows = grouped.agg(customers=("value", "size"), **{name: (name, "first") for name in measures})
+    rows = rows.assign(value_low=rows["value"], value_high=rows["value"])
+    totals = pd.DataFrame({"value": np.ones(DRAWS), "purchases": np.ones(DRAWS)})
+    scored = score_shop(live, portfolio.units["shop"], rows, totals)
+    number = rows["customers"].to_numpy(float)
+    tables = dict.fromkeys(TABLES, pd.DataFrame())
+    tables["tiers"] = tabulate_tiers(scored.tiers, scored.tier_chances, rows["value"].to_numpy(float), number)
+    facts = {"withheld": False, "lines": vars(scored.lines), "tiers_stated": scored.tiers.stated}
+    save_parts(portfolio, UnitParts("shop", facts, tables), ibis.memtable(value[["customer_id"]]))
+
+
+def segment_batch(live: Live, criteria: Criteria, rows: pd.DataFrame) -> pd.DataFrame:
+    """Likeliest type and tier of every row with their probabilities."""
+    judged = infer_unit_rates(live, rows), infer_spend(live.spend, rows), live.terms
+    found = {}
+    for kind, names, chances in (
+        ("type", TYPES, assign_types(*judged, criteria.lines)),
+        ("tier", criteria.tiers.names, assign_tiers(*judged, criteria.tiers)),
+    ):
+        found[kind] = np.array(names)[chances.argmax(axis=1)]
+        found[f"{kind}_probability"] = chances.max(axis=1)
+    return pd.DataFrame(found)
+
+
 def run(work: Path, customers: int, events: int) -> dict[str, float]:
-    """Score events of some days one by one; then all of their customers in one batch of each day."""
+    """Score events of some days one by one; then all of their customers in one batch of each day.
+
+    Compared are the value, and the likeliest type and tier with their probabilities.
+    """
     portfolio = write_shop(work, customers)
     known = pd.read_parquet(portfolio.build_dir / "units" / "shop" / "value.parquet").set_index("customer_id")
     rng, start = np.random.default_rng(2), time.process_time()
     scorer = Scorer(portfolio, "shop")
     opening, seconds, worst = time.process_time() - start, [], 0.0
+    criteria, wrong = read_criteria(portfolio, "shop"), 0
     each = events // DAYS
     for day in range(1, DAYS + 1):
         when = END + pd.Timedelta(days=day)
@@ -95,19 +136,24 @@ def run(work: Path, customers: int, events: int) -> dict[str, float]:
             began = time.thread_time_ns()
             scores = scorer.update(event)
             seconds.append((time.thread_time_ns() - began) / 1e9)
-            found.append(scores["value"])
+            found.append(scores)
         mine = known.loc[names]
         frequency = mine["frequency"] + 1
         money = (mine["monetary_value"] * mine["frequency"] + values) / frequency
         age = (when - mine["first"]) / pd.Timedelta(days=1)
         rows = mine.assign(frequency=frequency, monetary_value=money, T=age, recency=age)
-        batch = value_rows(load_live(portfolio, "shop").on(when), rows)["value"].to_numpy()
-        worst = max(worst, float(np.max(np.abs(np.array(found) - batch) / np.maximum(np.abs(batch), 1e-6))))
+        live = load_live(portfolio, "shop").on(when)
+        batch, scored = value_rows(live, rows)[["value"]].reset_index(drop=True), pd.DataFrame(found)
+        batch = pd.concat([batch, segment_batch(live, criteria, rows)], axis=1)
+        for name in ("value", "type_probability", "tier_probability"):
+            apart = np.abs(scored[name] - batch[name]) / np.maximum(np.abs(batch[name]), 1e-6)
+            worst = max(worst, float(apart.max()))
+        wrong += int((scored[["type", "tier"]] != batch[["type", "tier"]]).any(axis=1).sum())
         columns = ["frequency", "monetary_value", "last"]
         known.loc[names, columns] = rows.assign(last=when)[columns]
     found = np.quantile(seconds, [0.5, 0.99, 1.0])
     return dict(zip(("median", "p99", "most"), found.tolist(), strict=True)) | {
-        "opening": opening, "worst": worst, "events": len(seconds), "customers": customers,
+        "opening": opening, "worst": worst, "other_segment": wrong, "events": len(seconds), "customers": customers,
     }  # fmt: skip
 
 

@@ -77,6 +77,7 @@ def score_unit(portfolio: Portfolio, data: Path, name: str, found: Study) -> dic
     )
     whole = customers[["historic", "current", "potential", "credit", "coming"]].sum(axis=1)
     total = parts.loc[["historic", "current", "potential", "coming"], "mean"].sum()
+    kinds = customers[["cross_sell", "add_on", "up_sell"]].sum(axis=1)
     return {
         "unit": name,
         "historic_error": float((customers["historic"] - past.reindex(customers.index).fillna(0.0)).abs().max()),
@@ -95,6 +96,8 @@ def score_unit(portfolio: Portfolio, data: Path, name: str, found: Study) -> dic
         "types": types,
         "tiers": tiers,
         "sum_error": float(max((customers["value"] - whole).abs().max(), abs(customers["value"].sum() - total))),
+        "kinds_error": float((kinds - customers["potential"]).abs().max()),
+        "add_on": float(customers["add_on"].sum() / customers["potential"].sum()),
         "credit": float(customers["credit"].sum()),
     }
 

@@ -20,6 +20,10 @@ from cvmlib.clv.live import Live, live_path, value_rows, write_live
 from cvmlib.clv.purchase_model import Draws
 from cvmlib.clv.spend_model import Draws as SpendDraws
 from cvmlib.clv.terms import Terms
+from cvmlib.decisions.cash import count_cash
+from cvmlib.decisions.prepare import CASH, FACTS
+from cvmlib.decisions.value_results import CUSTOMERS
+from cvmlib.decisions.value_study import save_studies, study_parts
 from cvmlib.portfolio import Portfolio, read_portfolio
 from cvmlib.programs.results import UnitResult, save_result
 
@@ -172,7 +176,7 @@ def study_by_hand() -> UnitResult:
                                   "worth", "net"])  # fmt: skip
     draws = pd.DataFrame({"spring": rng.normal(0.2, 0.05, 500), "gift": rng.normal(0.12, 0.03, 500)})
     nothing = pd.DataFrame()
-    return UnitResult("shop", results, nothing, tests, nothing, nothing, nothing, {"unit": "shop"}, draws)
+    return UnitResult("shop", results, nothing, tests, nothing, nothing, {"unit": "shop"}, draws)
 
 
 def open_club(folder: Path, subscriptions: pd.DataFrame) -> Portfolio:
@@ -197,3 +201,25 @@ def open_club(folder: Path, subscriptions: pd.DataFrame) -> Portfolio:
     (unit / "totals.json").write_text(json.dumps({"end_of_observation": END.isoformat()}))
     (unit / "subscribers.json").write_text(json.dumps({"end_of_observation": END.isoformat()}))
     return portfolio
+
+
+def study_values(portfolio: Portfolio, unit: str) -> pd.DataFrame:
+    """Study and save the parts of value of a shop or club as they are; return its customers."""
+    folder, settings = portfolio.build_dir / "units" / unit, portfolio.units[unit]
+    value = pd.read_parquet(folder / "value.parquet")
+    value.assign(value_low=0.5 * value["value"], value_high=2 * value["value"]).to_parquet(folder / "value.parquet")
+    drawn = np.random.default_rng(5).normal(1.0, 0.05, (2, 500))
+    total = {"value": value["value"].sum() * drawn[0], "purchases": 500 * drawn[1]}
+    pd.DataFrame(total).to_parquet(folder / "total_draws.parquet")
+    facts = {"verdict": {"level": "sound"}, "end_of_observation": END.isoformat()}
+    (folder / "totals.json").write_text(json.dumps(facts))
+    (folder / FACTS).write_text(json.dumps({"end": END.isoformat(), "missing": []}))
+    if settings.setting == "contractual":
+        pd.DataFrame({"pattern": [0], "subscriptions": [0], "plan": [""], "price": [0.0]}).to_parquet(
+            folder / "patterns.parquet"
+        )
+    else:
+        count_cash(ibis.memtable(draw_log()), settings).to_parquet(folder / CASH)
+        value.to_parquet(folder / "customers.parquet")
+    save_studies(portfolio, study_parts(portfolio, [unit]))
+    return pd.read_parquet(folder / CUSTOMERS).set_index("customer_id")

@@ -15,7 +15,7 @@ from cvmlib.decisions.payback import (
     estimate_payback,
     sum_first_months,
 )
-from cvmlib.decisions.penetration import compare_returns
+from cvmlib.decisions.penetration import Account, compare_returns, value_steps
 from cvmlib.errors import DataError
 
 END = date(2026, 6, 30)
@@ -114,3 +114,17 @@ def test_ways_to_earn_more_are_compared_and_one_alone_is_not():
     assert table.loc["market", "chance"] > 0.95
     alone = compare_returns(newcomers, float("nan"), results, 0.9)
     assert alone["way"].tolist() == ["account"] and np.isnan(alone["chance"].item())
+
+
+def test_one_more_customer_is_held_against_more_of_each():
+    newcomers = pd.DataFrame({"customers": [100], "mean": [30.0], "deviation": [10.0]})
+    account = Account(50.0, 8.0, np.linspace(6.0, 10.0, 101), float("nan"), np.ones(1))
+    table = value_steps(newcomers, 20.0, account, 400.0, 0.9).set_index("step")
+    assert table.loc["customer", ["gross", "cost", "each", "number", "hundredth"]].tolist() == [30, 20, 10, 400, 40]
+    reach = 1.6449 * 10 / np.sqrt(100)
+    assert table.loc["customer", ["low", "high"]].tolist() == pytest.approx([10 - reach, 10 + reach], abs=1e-3)
+    assert table.loc["purchase", ["each", "low", "high", "hundredth"]].tolist() == pytest.approx([8.0, 6.2, 9.8, 4.0])
+    assert table.loc["purchase", "most"] == pytest.approx(8.0 / 1.5)  # then 8 for 5.33 is 1.5 back, as of 30 for 20
+    assert "category" not in table.index
+    unknown = value_steps(newcomers, float("nan"), account, float("nan"), 0.9)
+    assert unknown["step"].tolist() == ["purchase"] and np.isnan(unknown["most"].item())

@@ -8,12 +8,16 @@ import pytest
 
 from cvmlib.churn.simulate import PlanTruth, observe, simulate_subscriptions
 from cvmlib.clv.live import load_live, value_rows
+from cvmlib.decisions.latent import infer_spend, infer_unit_rates
 from cvmlib.decisions.plan import plan_units
 from cvmlib.decisions.plan_results import save_plan
 from cvmlib.decisions.score_file import read_events, score_events, write_scores
 from cvmlib.decisions.scorer import Scorer
+from cvmlib.decisions.segments import read_criteria
+from cvmlib.decisions.tiers import assign_tiers
+from cvmlib.decisions.types import TYPES, assign_types
 from cvmlib.errors import ConfigError, DataError
-from tests.decisions.shops import END, count_log, draw_log, open_club, open_shop
+from tests.decisions.shops import END, count_log, draw_log, open_club, open_shop, study_values
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +25,7 @@ def shop(tmp_path_factory):
     portfolio = open_shop(tmp_path_factory.mktemp("shop") / "shop")
     for plan in plan_units(portfolio).values():
         save_plan(portfolio, plan)
+    study_values(portfolio, "shop")
     return portfolio
 
 
@@ -29,8 +34,12 @@ def club(tmp_path_factory):
     months = np.arange(60)
     plans = {"basic": PlanTruth(0.6, 10.0, 0.02 + 0.05 * np.exp(-months / 8)),
              "pro": PlanTruth(0.4, 30.0, 0.01 + 0.02 * np.exp(-months / 15))}  # fmt: skip
-    return open_club(tmp_path_factory.mktemp("club") / "club",
-                     observe(simulate_subscriptions(600, END, plans, heterogeneity=0.4, seed=7), END))  # fmt: skip
+    spells = observe(simulate_subscriptions(600, END, plans, heterogeneity=0.4, seed=7), END)
+    second = spells.index % 7 == 6  # some have two subscriptions
+    spells["customer_id"] = spells["customer_id"].shift(1).where(second, spells["customer_id"])
+    portfolio = open_club(tmp_path_factory.mktemp("club") / "club", spells)
+    study_values(portfolio, "club")
+    return portfolio
 
 
 def saved(portfolio, unit):
@@ -45,20 +54,57 @@ def test_buyers_have_the_scores_of_the_batch(shop):
         np.testing.assert_allclose(found[mine], batch[theirs], rtol=1e-9)
 
 
+def segments(chances, kind, names):
+    """The likeliest type or tier of each customer, and its probability."""
+    table = chances[[f"{kind}_{name}" for name in names]].to_numpy()
+    return np.array(names)[table.argmax(axis=1)], table.max(axis=1)
+
+
+@pytest.mark.parametrize(("unit", "kinds"), [("shop", 4), ("club", 3)])
+def test_types_and_tiers_are_those_of_the_study(request, unit, kinds):
+    portfolio = request.getfixturevalue(unit)
+    folder, scorer = portfolio.build_dir / "units" / unit, Scorer(portfolio, unit)
+    batch = pd.read_parquet(folder / "value_parts.parquet").set_index("customer_id").dropna(subset="type_gold")
+    found = pd.DataFrame([scorer.score(name) for name in batch.index]).set_index("customer_id")
+    for kind, names in (("type", TYPES), ("tier", read_criteria(portfolio, unit).tiers.names)):
+        named, chance = segments(batch, kind, names)
+        np.testing.assert_allclose(found[f"{kind}_probability"], chance, rtol=1e-9, atol=1e-12)
+        assert (found[kind] == named).all() and found[kind].nunique() >= min(kinds, len(names)) - 1
+
+
 @pytest.mark.parametrize("foresee", [True, False])
 def test_after_each_event_a_buyer_has_the_scores_of_a_batch_of_that_day(shop, foresee):
     scorer, log, live = Scorer(shop, "shop", foresee), draw_log(), load_live(shop, "shop")
-    rng = np.random.default_rng(2)
+    rng, criteria = np.random.default_rng(2), read_criteria(shop, "shop")
     names = rng.choice(log["customer_id"].unique(), 12)
     days = pd.to_datetime("2026-06-30") + pd.to_timedelta(np.repeat([0, 1, 5], 4), unit="D")
     for name, day, value in zip(names, days, rng.lognormal(3.5, 0.4, 12).round(2), strict=True):
         scores = scorer.update({"customer_id": name, "date": day.date().isoformat(), "value": value})
         log.loc[len(log)] = [name, day, value]
         counts = count_log(log, day.date())
-        batch = value_rows(live.on(day), counts)[counts["customer_id"] == name].iloc[0]
+        mine = counts[counts["customer_id"] == name]
+        batch = value_rows(live.on(day), mine).iloc[0]
+        judged = infer_unit_rates(live.on(day), mine), infer_spend(live.spend, mine), live.terms
+        for kind, chances in (("type", assign_types(*judged, criteria.lines)[0]),
+                              ("tier", assign_tiers(*judged, criteria.tiers)[0])):  # fmt: skip
+            assert scores[f"{kind}_probability"] == pytest.approx(chances.max(), rel=1e-9)
+            assert scores[kind] == (TYPES if kind == "type" else criteria.tiers.names)[chances.argmax()]
         assert scores["value"] == pytest.approx(batch["value"], rel=1e-9)
         assert scores["probability_alive"] == pytest.approx(batch["p_alive"], rel=1e-9)
         assert scores["expected_purchases"] == pytest.approx(batch["purchases"], rel=1e-9)
+
+
+def test_without_the_study_nobody_is_in_a_segment_and_triggers_hold(shop):
+    path = shop.build_dir / "units" / "shop" / "parts.json"
+    kept = path.read_text(encoding="utf-8")
+    path.unlink()
+    trigger = shop.units["shop"].triggers["quiet"].model_copy(update={"when": 'tier != "" and type_probability > 0.5'})
+    unit = shop.units["shop"].model_copy(update={"triggers": {"sure": trigger}})
+    plain = Scorer(shop.model_copy(update={"units": {"shop": unit}}), "shop", foresee=False).score("C0001")
+    path.write_text(kept, encoding="utf-8")
+    known = Scorer(shop.model_copy(update={"units": {"shop": unit}}), "shop", foresee=False)
+    assert (plain["type"], plain["tier_probability"], plain["triggers"]) == ("", 0.0, [])
+    assert any(known.score(f"C{number:04d}")["triggers"] == ["sure"] for number in range(20))
 
 
 def test_returns_change_the_money_of_their_day_only(shop):
@@ -136,14 +182,15 @@ def test_subscribers_have_the_scores_of_the_batch(club):
 
 
 def test_a_subscriber_grows_older_and_changes_and_leaves(club):
-    scorer, batch = Scorer(club, "club"), saved(club, "club")
+    scorer, batch = Scorer(club, "club"), saved(club, "club").query("subscriptions == 1")
     name = batch[(batch["plan"] == "basic") & (batch["tenure"] == 3)].index[0]
     later = scorer.update({"customer_id": name, "date": "2026-08-15", "price": 12.0})
     assert (later["tenure"], later["price"]) == (5, 12.0)
     alike = batch[(batch["plan"] == "pro") & (batch["tenure"] == 5)].iloc[0]
     pro = scorer.update({"customer_id": name, "date": "2026-08-16", "plan": "pro", "price": float(alike["price"])})
     assert pro["value"] == pytest.approx(alike["value"], rel=1e-9)
-    assert scorer.update({"customer_id": name, "date": "2026-08-17", "ended": True})["value"] == 0
+    gone = scorer.update({"customer_id": name, "date": "2026-08-17", "ended": True})
+    assert (gone["value"], gone["type"], gone["tier_probability"]) == (0, "", 0.0)
     with pytest.raises(DataError, match=r'found the plan "gold"; the posterior knows basic, pro'):
         scorer.update({"customer_id": name, "date": "2026-08-18", "plan": "gold"})
     with pytest.raises(DataError, match="before the last one known"):
@@ -168,6 +215,7 @@ def test_files_in_and_out(shop, tmp_path, ending):
     assert scores["customer_id"].tolist() == [*names, "NOBODY"] and scores["error"].notna().tolist() == [False] * 3 + [
         True
     ]
+    assert set(scores["type"].iloc[:3]) <= set(TYPES) and (scores["tier_probability"].iloc[:3] > 0.3).all()
     with pytest.raises(DataError, match=r"event 4: customer_id \"NOBODY\""):
         list(score_events(Scorer(shop, "shop", foresee=False), read_events(path)))
 

@@ -2,14 +2,18 @@
 
 import json
 
+import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from cvmlib.decisions import value_study
+from cvmlib.decisions.prepare import load_unit, prepare_unit
 from cvmlib.decisions.value_results import load_parts
 from cvmlib.decisions.value_study import save_studies, study_parts
-from cvmlib.errors import UnfitModelError
+from cvmlib.errors import ConfigError, UnfitModelError
+from cvmlib.reporting.steps import read_checks
 from cvmlib.tables.demo.company import COMPANY
 from cvmlib.tables.demo.value_truth import wallet_gap
 from tests.decisions.company import know_posterior, write_company
@@ -43,7 +47,13 @@ def test_parts_add_up_for_each_and_for_all(studies, name):
     )
     assert (customers["value_low"] <= customers["value"] + 1e-9).all()
     assert (customers["value_high"] >= customers["value"] - 1e-9).all()
-    assert np.allclose(customers["cross_sell"] + customers["up_sell"], customers["potential"])
+    kinds = ["cross_sell", "add_on", "up_sell"]
+    assert (customers[kinds].fillna(0.0) >= 0).all().all()
+    assert np.allclose(customers[kinds].sum(axis=1), customers["potential"], atol=1e-9)
+    table = study.result.tables["kinds"].set_index("kind")
+    assert table["value"].sum() == pytest.approx(parts.loc["potential", "mean"])
+    assert table["share"].sum() == pytest.approx(1.0) and table["chance"].between(0, 1).all()
+    assert table.index.tolist() == (kinds if name == "fashion" else ["up_sell"])
 
 
 def test_historic_value_is_that_of_the_raw_orders(company, studies):
@@ -63,6 +73,24 @@ def test_true_gaps_give_the_potential(company, studies):
     true = float((0.45 * gap * truth["future_purchases_12m"] * 0.953).sum())
     row = studies["fashion"].result.tables["parts"].set_index("part").loc["potential"]
     assert row["low"] < true < row["high"]
+
+
+def test_customers_who_fill_their_baskets_alike_have_next_to_no_add_on(studies):
+    """The demo company draws the number of lines of an order alike for everybody."""
+    kinds = studies["fashion"].result.tables["kinds"].set_index("kind")
+    assert kinds.loc["add_on", "share"] < 0.1 < kinds.loc["up_sell", "share"]
+
+
+def test_potential_is_shared_out_once():
+    rows = pd.DataFrame(
+        [(100.0, 0.25, 20.0, 30.0, 1.5, 0.3), (100.0, 0.0, 5.0, 30.0, 1.5, 0.3), (0.0, 0.5, 0.0, 30.0, 1.5, 0.3),
+         (50.0, None, 10.0, 30.0, None, None)],
+        columns=["potential", "cross", "gap", "spend_each", "basket", "more"],
+    )  # fmt: skip
+    found = value_study.share_out(ibis.memtable(pa.Table.from_pandas(rows))).execute()
+    # 0.3 products more at 20 each are 6 of a gap of 20 (30%), and more than all of a gap of 5
+    expected = [[25.0, 22.5, 52.5], [0.0, 100.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 50.0]]
+    np.testing.assert_allclose(found[["cross_sell", "add_on", "up_sell"]], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(("kind", "count"), [("type", 4), ("tier", 4)])
@@ -103,6 +131,23 @@ def test_what_is_saved_is_what_is_loaded(company, studies):
     loaded = load_parts(portfolio, "fashion")
     assert loaded.totals == studies["fashion"].result.totals
     pd.testing.assert_frame_equal(loaded.tables["parts"], studies["fashion"].result.tables["parts"])
+
+
+def test_market_below_the_customers_won_is_refused(company):
+    portfolio = company[0]
+    checks = read_checks(portfolio, "fashion")
+    won = int(load_unit(portfolio, "fashion").cash.customer_id.nunique().execute())
+
+    def state(size: int):
+        unit = portfolio.units["fashion"].model_copy(update={"market_customers": size})
+        return portfolio.model_copy(update={"units": portfolio.units | {"fashion": unit}})
+
+    message = (
+        rf"units\.fashion\.market_customers: found 10, fewer than the {won:,} customers .*: {won:,} or more\. Leave"
+    )
+    with pytest.raises(ConfigError, match=message):
+        prepare_unit(state(10), "fashion", checks)
+    assert prepare_unit(state(won), "fashion", checks)
 
 
 def test_withheld_value_leaves_the_past(company):

@@ -9,6 +9,7 @@ from cvmlib.decisions import value_study
 from cvmlib.decisions.value_results import TABLES, UnitParts
 from cvmlib.decisions.value_study import study_parts
 from cvmlib.reporting import customer_value_page as page
+from cvmlib.reporting import growth_words as growth
 from cvmlib.reporting import value_parts_model_page as model_page
 from cvmlib.reporting import value_parts_words as words
 from tests.decisions.company import know_posterior, write_company
@@ -73,8 +74,9 @@ def test_hostile_names_stay_text(studies, monkeypatch):
 def test_what_is_missing_is_said(studies, monkeypatch):
     whole = studies["fashion"].result
     empty = dict(whole.tables) | dict.fromkeys(
-        ("payback", "costs", "penetration", "referrers", "categories", "moves"), pd.DataFrame()
+        ("payback", "costs", "penetration", "referrers", "categories", "moves", "market"), pd.DataFrame()
     )
+    empty["kinds"] = whole.tables["kinds"].query("kind == 'up_sell'")
     unit = replace(
         whole,
         totals=whole.totals | {"missing": ["products"], "absent": ["Costs are not on record."], "referred": 0},
@@ -82,8 +84,33 @@ def test_what_is_missing_is_said(studies, monkeypatch):
     )
     seen = show_all(unit, monkeypatch)
     for told in ("payback cannot be told", "influence cannot be told", "a table products would tell which to offer",
-                 "Costs are not on record.", "nobody's move between tiers can be told"):  # fmt: skip
+                 "add-on cannot be told: map product_id", "market_customers, in [units.fashion] of the portfolio file",
+                 "cannot be told without acquisition costs", "Costs are not on record.",
+                 "nobody's move between tiers can be told"):  # fmt: skip
         assert told in seen.text
+
+
+def test_headroom_is_told_by_kind_and_adds_up(studies, monkeypatch):
+    seen = show_all(studies["fashion"].result, monkeypatch)
+    kinds, total = seen.tables["kinds-of-headroom.csv"], studies["fashion"].result.tables["parts"].set_index("part")
+    assert kinds["Headroom (EUR)"].sum() == pytest.approx(total.loc["potential", "mean"])
+    assert kinds["Share"].sum() == pytest.approx(1.0) and len(kinds) == 3
+    assert "more products per purchase" in seen.text and "of it add-on" in seen.tables["headroom.csv"]
+    phone = show_all(studies["mobile"].result, monkeypatch)
+    assert "Cross-sell and add-on cannot be told, for a subscription names no products" in phone.text
+
+
+def test_market_and_what_one_more_is_worth(studies, monkeypatch):
+    whole = studies["fashion"].result
+    unit = replace(whole, totals=whole.totals | {"market": 6_000})
+    seen = show_all(unit, monkeypatch)
+    assert "10% of the market of 6,000 customers is won" in seen.text and "still are customers" in seen.text
+    assert "One more customer brings" in seen.text and "wherever a further purchase is had for less than" in seen.text
+    steps = seen.tables["one-more.csv"]
+    assert steps["One more"].tolist()[0] == "customer, first 12 months" and len(steps) == 3
+    gross, cost, worth = (steps[f"{name} (EUR)"][0] for name in ("Margin it brings", "Cost of winning", "Worth"))
+    assert worth == pytest.approx(gross - cost)
+    assert "One more month of a subscription" in show_all(studies["mobile"].result, monkeypatch).text
 
 
 def test_one_way_alone_is_not_compared(studies):
@@ -92,8 +119,8 @@ def test_one_way_alone_is_not_compared(studies):
         {"way": ["account"], "back": [1.234], "low": [1.0], "high": [1.5], "rests_on": [3], "chance": [None]}
     )
     unit = replace(whole, tables=dict(whole.tables) | {"penetration": rows})
-    assert "programs for present customers has brought back 1.23" in words.describe_penetration(unit)
-    assert "acquisition costs are missing" in words.describe_penetration(unit)
+    assert "programs for present customers has brought back 1.23" in growth.describe_penetration(unit)
+    assert "acquisition costs are missing" in growth.describe_penetration(unit)
 
 
 def test_models_page_shows_sums_and_certainty(studies, monkeypatch):

@@ -7,11 +7,13 @@ foreseen is worked out when it comes, by the same code.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import pandas as pd
 
 from cvmlib.clv.live import Live, load_live
 from cvmlib.clv.prepare import unit_folder
+from cvmlib.decisions.segments import NONE, BuyerSegments, Nodes, read_criteria
 from cvmlib.decisions.stages import stage_buyers
 from cvmlib.errors import DataError
 from cvmlib.portfolio import Portfolio
@@ -49,6 +51,7 @@ class _Means:
     spend: tuple[float, float]
     money: tuple[float, float]
     windows: dict[float, tuple[float, float, float]]
+    nodes: Nodes | None
 
 
 class Buyers:
@@ -65,7 +68,8 @@ class Buyers:
     """
 
     def __init__(self, portfolio: Portfolio, unit: str, windows: Iterable[float] = ()) -> None:
-        self._fitted = load_live(portfolio, unit)
+        self._fitted, criteria = load_live(portfolio, unit), read_criteria(portfolio, unit)
+        self._segments = BuyerSegments(self._fitted, criteria) if criteria else None
         self._windows = tuple(sorted(set(windows)))
         self._known: dict[tuple, _Means] = {}
         self.known = _read_buyers(portfolio, unit)
@@ -129,6 +133,7 @@ class Buyers:
             "days_since_last": (self._seconds - buyer.last) / DAY,
             "total_value": buyer.total,
             "stage": str(stage),
+            **(self._segments.assign(means.nodes, buyer.frequency, z) if self._segments and means.nodes else NONE),
         }
 
     def margin(self, name: str, window: float) -> float:
@@ -160,6 +165,7 @@ class Buyers:
         table["recency"] /= DAY
         table["T"] /= DAY
         plain = replace(self._live, terms=replace(self._live.terms, per_customer_year=0.0))
+        nodes = list(self._segments.lay_out(self._live, table) if self._segments else repeat(None, len(keys)))
         for pattern, places in table.groupby("pattern").indices.items():
             mine = table.iloc[places]
             alike, means = self._live.expect(str(pattern), mine)
@@ -171,7 +177,8 @@ class Buyers:
                 }
                 single = (means.p_alive, means.purchases, means.discounted, means.years)
                 pairs = (tuple(float(part[group]) for part in pair) for pair in (means.spend, means.money))
-                self._known[keys[place]] = _Means(*(float(part[group]) for part in single), *pairs, windows)
+                means_of = (float(part[group]) for part in single)
+                self._known[keys[place]] = _Means(*means_of, *pairs, windows, nodes[place])
 
 
 def _read_buyers(portfolio: Portfolio, unit: str) -> dict[str, Buyer]:

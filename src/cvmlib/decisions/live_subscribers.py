@@ -10,6 +10,7 @@ import pandas as pd
 from cvmlib.churn.months import closing_day, month_index
 from cvmlib.churn.prepare import unit_folder
 from cvmlib.decisions.base import MONTH_DAYS, read_spells
+from cvmlib.decisions.segments import NONE, read_criteria, segment_subscriber
 from cvmlib.decisions.stages import stage_subscribers
 from cvmlib.errors import DataError
 from cvmlib.portfolio import Portfolio
@@ -43,7 +44,7 @@ class Subscribers:
         folder, settings = unit_folder(portfolio, unit), portfolio.units[unit]
         totals = json.loads((folder / "totals.json").read_text(encoding="utf-8"))
         live = pd.read_parquet(folder / "live.parquet")
-        self._margin = settings.margin
+        self._criteria, self._margin = read_criteria(portfolio, unit), settings.margin
         self._cost = settings.costs.per_customer_year / 12 + settings.costs.per_transaction
         self._end = pd.Timestamp(totals["end_of_observation"])
         self._closing = closing_day(self._end.date())
@@ -103,18 +104,21 @@ class Subscribers:
         found = [(self._of(spell), spell, self._monthly(spell)) for spell in self.known[name]]
         if not found:
             return {"hazard": 1.0, "probability_active": 0.0, "value": 0.0, "tenure": 0, "price": 0.0, "plan": "",
-                    "stage": "left"}  # fmt: skip
+                    "stage": "left", **NONE}  # fmt: skip
         values = [monthly * score["discounted_months"] for score, _, monthly in found]
         score, spell, _ = found[int(np.argmax(values))]
         tenure = max(spell.tenure + self._later for _, spell, _ in found)
+        price, stays = sum(spell.price for _, spell, _ in found), max(one["p_active"] for one, _, _ in found)
+        monthly = self._margin * price - self._cost * len(found)
         return {
             "hazard": score["hazard"],
-            "probability_active": max(one["p_active"] for one, _, _ in found),
+            "probability_active": stays,
             "value": sum(values),
             "tenure": tenure,
-            "price": sum(spell.price for _, spell, _ in found),
+            "price": price,
             "plan": spell.plan,
             "stage": str(stage_subscribers(score["hazard"], spell.tenure + self._later, self._usual)),
+            **(segment_subscriber(self._criteria, monthly, stays) if self._criteria else NONE),
         }
 
     def margin(self, name: str, window: float) -> float:

@@ -10,13 +10,15 @@ import ibis.expr.types as ir
 
 from cvmlib.business_unit import BusinessUnit
 from cvmlib.clv.prepare import write_table
-from cvmlib.decisions import cash
+from cvmlib.decisions import add_on, cash
+from cvmlib.errors import ConfigError
 from cvmlib.portfolio import Portfolio
 from cvmlib.tables.cleaning import clean_keyed, clean_transactions
 from cvmlib.tables.problems import CheckReport
 from cvmlib.tables.sources import connect, mapped_table
 
 CASH, PEOPLE, HOLDINGS, FACTS = "cash.parquet", "people.parquet", "holdings.parquet", "decisions.json"
+LINES, TOGETHER = "lines.parquet", "together.parquet"
 KNOWN = ("customer_id", "acquired_on", "acquisition_channel", "acquisition_cost", "referred_by")
 
 
@@ -36,6 +38,10 @@ class UnitTables:
         The columns `KNOWN` of its customers, as far as they are on record.
     holdings : ibis Table or None
         customer_id, category, lines, spend; None without categories.
+    lines : ibis Table or None
+        customer_id, purchases, further, squares (`cvmlib.decisions.add_on`); None without products.
+    together : ibis Table or None
+        category, other, purchases; None without categories.
     end : date
         End of observation.
     missing : tuple of str
@@ -47,6 +53,8 @@ class UnitTables:
     cash: ir.Table
     people: ir.Table | None
     holdings: ir.Table | None
+    lines: ir.Table | None
+    together: ir.Table | None
     end: date
     missing: tuple[str, ...]
 
@@ -68,6 +76,11 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport) -> list[P
     checks : CheckReport
         What the checks found; tables they block are not used.
 
+    Raises
+    ------
+    ConfigError
+        The size of the market is stated as smaller than the number of customers.
+
     Returns
     -------
     list of Path
@@ -76,18 +89,22 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport) -> list[P
     settings, con = portfolio.units[unit], connect(portfolio, unit)
     folder, end = portfolio.build_dir / "units" / unit, checks.end_of_observation
     tables = {name for name in settings.tables if name not in checks.blocked}
-    for name in (CASH, PEOPLE, HOLDINGS):
+    for name in (CASH, PEOPLE, HOLDINGS, LINES, TOGETHER):
         (folder / name).unlink(missing_ok=True)
     written: list[Path] = []
     missing = [name for name in ("customers", "products") if name not in tables]
     if "transactions" in tables:
         copies = any(problem.kind == "duplicate_rows" for problem in checks.problems)
         log = clean_transactions(mapped_table(portfolio, unit, "transactions", con), end, deduplicate=copies)
-        sold = "products" in tables and "product_id" in log.columns
+        named = "product_id" in log.columns
+        if named:
+            _write(add_on.count_lines(log, portfolio.time_unit), folder / LINES, written)
+        sold = "products" in tables and named
         products = clean_keyed(mapped_table(portfolio, unit, "products", con), "products") if sold else None
         _write(cash.count_cash(log, settings, products, portfolio.time_unit), folder / CASH, written)
         if products is not None:
             _write(cash.count_holdings(log, products), folder / HOLDINGS, written)
+            _write(add_on.count_together(log, products, portfolio.time_unit), folder / TOGETHER, written)
         elif "products" not in missing:
             missing.append("products")
     if "customers" in tables:
@@ -95,11 +112,27 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport) -> list[P
         _write(people.select([name for name in KNOWN if name in people.columns]), folder / PEOPLE, written)
     facts = {"end": end.isoformat(), "missing": missing}
     (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    _check_market(settings, load_unit(portfolio, unit))
     return [*written, folder / FACTS]
 
 
+def _check_market(unit: BusinessUnit, tables: UnitTables | None) -> None:
+    """Refuse a market smaller than the customers won."""
+    if unit.market_customers is None or tables is None:
+        return
+    won = int(tables.cash.customer_id.nunique().execute())
+    if unit.market_customers < won:
+        raise ConfigError(
+            f"units.{unit.name}.market_customers: found {unit.market_customers:,}, fewer than the {won:,} customers in "
+            f"the unit's tables; expected all the customers there are to win, those won included: {won:,} or more. "
+            "Leave it out if the size of the market is unknown."
+        )
+
+
 def _write(table: ir.Table, path: Path, written: list[Path]) -> None:
-    write_table(table.order_by([name for name in ("customer_id", "day", "category") if name in table.columns]), path)
+    write_table(
+        table.order_by([name for name in ("customer_id", "day", "category", "other") if name in table.columns]), path
+    )
     written.append(path)
 
 
@@ -117,4 +150,5 @@ def load_unit(portfolio: Portfolio, unit: str) -> UnitTables | None:
 
     flow = cash.count_payments(local.read_parquet(spells), settings) if contractual else read(CASH)
     end = date.fromisoformat(facts["end"])
-    return UnitTables(settings, folder, flow, read(PEOPLE), read(HOLDINGS), end, tuple(facts["missing"]))
+    tables = (read(name) for name in (PEOPLE, HOLDINGS, LINES, TOGETHER))
+    return UnitTables(settings, folder, flow, *tables, end, tuple(facts["missing"]))

@@ -29,8 +29,8 @@ class Scored:
         Columns by which rows and customers are joined.
     rows : DataFrame
         The keys, customers, current with _low and _high (value ahead, money), potential with _low and _high,
-        gap (money per purchase, or per month), gap_chance, margin_each, often, margin_year (expected), and the
-        probabilities ``type_<name>`` and ``tier_<name>``.
+        gap (money per purchase, or per month), gap_chance, spend_each, margin_each, often, margin_year (expected),
+        and the probabilities ``type_<name>`` and ``tier_<name>``.
     lines, tiers : Lines, Tiers
         What types and tiers go by.
     current, potential : array, shape (draws,)
@@ -96,6 +96,7 @@ def score_shop(live: Live, unit: BusinessUnit, rows: pd.DataFrame, totals: pd.Da
         **_gamma_interval(potential, deviation, terms.tails),
         gap=gaps.mean,
         gap_chance=gaps.chance,
+        spend_each=spend.moment(1),
         margin_each=margin,
         often=often,
         margin_year=year,

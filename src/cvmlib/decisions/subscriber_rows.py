@@ -9,7 +9,9 @@ from cvmlib.decisions.shop_rows import Scored
 from cvmlib.decisions.tiers import set_tiers
 from cvmlib.decisions.types import TYPES, cross, draw_lines
 
-KEYS = ("group", "plan", "tenure", "price", "subscriptions")
+KEYS = ("group", "plan", "tenure", "price", "subscriptions", "p_active", "value")
+"""Of several subscriptions the last two differ with the same plan, tenure and price."""
+
 MOST_PRICES = 60
 """Distinct prices beyond which they are rounded to a sixtieth of the range."""
 
@@ -24,7 +26,7 @@ def score_subscribers(
     unit : BusinessUnit
         Margin, costs, criteria.
     rows : DataFrame
-        `KEYS` (group: number of the comparable subscribers), customers, p_active, value with _low and _high (money).
+        `KEYS` (group: number of the comparable subscribers; value: money), customers, value_low and value_high.
     totals : DataFrame
         Simulated totals of the unit: ``value``.
     interval : float
@@ -50,8 +52,8 @@ def score_subscribers(
         np.divide(rows[f"value_{end}"].to_numpy(float), value, out=np.ones(len(rows)), where=value > 0)
         for end in ("low", "high")
     ]
-    types = cross((monthly >= lines.margin).astype(float), stays)
-    place = tiers.place(year)
+    types = cross((monthly.round(9) >= lines.margin).astype(float), stays)
+    place = tiers.place(year.round(9))
     found = rows[[*KEYS, "customers"]].assign(
         current=value,
         current_low=rows["value_low"],
@@ -61,6 +63,7 @@ def score_subscribers(
         potential_high=potential * ends[1],
         gap=gaps.mean,
         gap_chance=gaps.chance,
+        spend_each=price,
         margin_each=monthly,
         often=12 * stays,
         margin_year=year,

@@ -16,8 +16,10 @@ from cvmlib.portfolio_mistakes import nearest
 
 FIELDS = {
     "noncontractual": ("probability_alive", "value", "expected_purchases", "expected_spend", "frequency",
-                       "days_since_last", "total_value", "stage", "action"),
-    "contractual": ("hazard", "probability_active", "value", "tenure", "price", "plan", "stage", "action"),
+                       "days_since_last", "total_value", "stage", "type", "type_probability", "tier",
+                       "tier_probability", "action"),
+    "contractual": ("hazard", "probability_active", "value", "tenure", "price", "plan", "stage", "type",
+                    "type_probability", "tier", "tier_probability", "action"),
 }  # fmt: skip
 """What a condition may name, by the setting of the unit."""
 

@@ -21,9 +21,12 @@ TABLES = (
     "moves",
     "clusters",
     "categories",
+    "kinds",
+    "partners",
     "payback",
     "costs",
     "penetration",
+    "market",
     "best",
     "referrers",
     "upsell",
@@ -86,6 +89,11 @@ def save_parts(portfolio: Portfolio, result: UnitParts, customers: "ir.Table") -
     return [*written, path]
 
 
+def has_parts(portfolio: Portfolio, unit: str) -> bool:
+    """Whether the parts of value of a unit have been worked out."""
+    return (portfolio.build_dir / "units" / unit / "parts.json").is_file()
+
+
 def load_parts(portfolio: Portfolio, unit: str) -> UnitParts:
     """Load what `save_parts` wrote.
 
@@ -95,7 +103,7 @@ def load_parts(portfolio: Portfolio, unit: str) -> UnitParts:
         The parts of value of the unit have not been worked out yet.
     """
     folder = portfolio.build_dir / "units" / unit
-    if not (folder / "parts.json").is_file():
+    if not has_parts(portfolio, unit):
         raise UnfitModelError(
             f"The parts of value of {unit} have not been worked out yet. Run notebooks/models/value_parts.ipynb or "
             "`make reports`."

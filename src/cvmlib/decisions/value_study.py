@@ -12,6 +12,7 @@ import pandas as pd
 
 from cvmlib.clv.live import load_live
 from cvmlib.decisions import cash, value_tables
+from cvmlib.decisions.add_on import find_add_on, fit_lines
 from cvmlib.decisions.categories import find_next
 from cvmlib.decisions.influence_ahead import draw_ahead
 from cvmlib.decisions.payback import check_costs, sum_first_months
@@ -84,13 +85,14 @@ def study_unit(portfolio: Portfolio, tables: UnitTables) -> Study:
         "notes": notes,
         "absent": absent,
         "historic": historic,
+        "market": unit.market_customers,
     }
     made = value_tables.make_tables(portfolio, tables, scored, customers, influence, costs)
     if scored is not None:
         sums = {part: customers[part].sum() for part in ("current", "potential", "coming")}
         means = customers.agg(**sums).execute().iloc[0].astype(float).to_dict()
         made["parts"] = sum_parts(historic, scored.current, scored.potential, influence, means, portfolio.interval)
-        totals |= value_tables.sum_up(scored, influence)
+        totals |= value_tables.sum_up(scored, influence, value_tables.count_present(tables))
     return Study(UnitParts(unit.name, totals, made), customers)
 
 
@@ -113,7 +115,8 @@ def count_scored(tables: UnitTables) -> pd.DataFrame:
     """Group customers with the same counts, and so the same predictions, into one weighted row."""
     values, keys = _valued(tables), list(SUBSCRIBER_KEYS if tables.contractual else SHOP_KEYS)
     measures = _MEASURES[tables.unit.setting]
-    rows = values.group_by(keys).agg(customers=values.count(), **{name: values[name].max() for name in measures})
+    further = {name: values[name].max() for name in measures if name not in keys}
+    rows = values.group_by(keys).agg(customers=values.count(), **further)
     return rows.order_by(keys).execute()
 
 
@@ -264,11 +267,46 @@ def _try_costs(tables: UnitTables, notes: list[str], absent: list[str]) -> ir.Ta
 
 
 def _add_behaviour(customers: ir.Table, tables: UnitTables) -> ir.Table:
-    """Add, where categories are on record, the categories held, the next one, and the parts of the potential."""
-    if tables.holdings is None:
-        return customers.mutate(cross_sell=ibis.literal(0.0), up_sell=customers.potential)
-    categories = value_tables.fit_holdings(tables.holdings)
-    found = ibis.memtable(find_next(tables.holdings, categories).execute())
-    joined = customers.left_join(found, "customer_id", rname="{name}_h").drop("customer_id_h")
-    cross = joined.potential * joined.cross.fill_null(0.0)
-    return joined.mutate(cross_sell=cross, up_sell=joined.potential - cross).drop("cross")
+    """Add the categories held and the next one, where they are on record, and tell the kinds of headroom apart."""
+    if tables.holdings is not None:
+        categories = value_tables.fit_holdings(tables.holdings)
+        customers = _join_found(customers, find_next(tables.holdings, categories))
+    if tables.lines is not None and (fitted := fit_lines(tables.lines)) is not None:
+        customers = _join_found(customers, find_add_on(tables.lines, fitted))
+    return share_out(customers)
+
+
+def share_out(customers: ir.Table) -> ir.Table:
+    """Share out the potential of every customer to cross-sell, add-on and up-sell.
+
+    What lies in categories that he does not hold is cross-sell. Of the rest, what comparable customers with more
+    products in a purchase would add at his own price per product, the whole gap at most, is add-on; what is left,
+    dearer products, is up-sell.
+
+    Parameters
+    ----------
+    customers : ibis Table
+        ``potential``; where they are known, ``cross`` (share of it in categories not held), and ``gap`` and
+        ``spend_each`` (money per purchase) with ``basket`` and ``more`` (`cvmlib.decisions.add_on.find_add_on`).
+
+    Returns
+    -------
+    ibis Table
+        With cross_sell, add_on and up_sell (money), which add up to potential; without cross.
+    """
+    cross, more = ibis.literal(0.0), ibis.literal(0.0)
+    if "cross" in customers.columns:
+        cross = customers.cross.fill_null(0.0)
+    if {"more", "gap"} <= set(customers.columns):
+        added = customers.spend_each / customers.basket * customers.more
+        share = ibis.ifelse(customers.gap > 0, added / customers.gap, 0.0).fill_null(0.0)
+        more = ibis.least(share, 1.0)
+    rest = customers.potential * (1.0 - cross)
+    parts = {"cross_sell": customers.potential * cross, "add_on": rest * more, "up_sell": rest * (1.0 - more)}
+    return customers.mutate(**parts).drop(*({"cross"} & set(customers.columns)))
+
+
+def _join_found(customers: ir.Table, found: ir.Table) -> ir.Table:
+    """Join what was found of customers to them."""
+    joined = customers.left_join(ibis.memtable(found.execute()), "customer_id", rname="{name}_found")
+    return joined.drop("customer_id_found")

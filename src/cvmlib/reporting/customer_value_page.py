@@ -5,9 +5,12 @@ import numpy as np
 from cvmlib import plots
 from cvmlib.decisions.value_results import UnitParts
 from cvmlib.plots.segments import payback_curves, type_square
+from cvmlib.reporting import growth_words as growth
 from cvmlib.reporting import show
 from cvmlib.reporting import value_parts_tables as tables
 from cvmlib.reporting import value_parts_words as words
+
+_MOST = "May cost at most: then it earns as much per money spent as winning customers has so far."
 
 
 def show_verdict(unit: UnitParts) -> None:
@@ -95,10 +98,17 @@ def show_headroom(unit: UnitParts) -> None:
     """Show who has headroom, and in what."""
     if unit.withheld:
         return
-    show.prose(show.text(words.describe_headroom(unit)))
+    show.prose(show.text(growth.describe_headroom(unit)))
+    if len(unit.tables["kinds"]) > 1:
+        table, formats = tables.kinds_table(unit)
+        note = "The kinds share out the potential: they add up to it, and no euro is in two of them."
+        show.table(table, "Headroom by kind", "kinds of headroom", formats, note)
     if len(unit.tables["categories"]):
         table, formats = tables.categories_table(unit.tables["categories"])
         show.table(table, "Categories and who holds them", "categories", formats)
+    if len(unit.tables["partners"]):
+        table, formats = tables.partners_table(unit.tables["partners"])
+        show.table(table, "What goes together in a purchase", "goes together", formats)
     if len(unit.tables["upsell"]):
         table, formats = tables.headroom_table(unit)
         show.table(table, "Customers of the largest headroom", "headroom", formats, rows=10)
@@ -128,10 +138,15 @@ def show_payback(unit: UnitParts) -> None:
 
 def show_penetration(unit: UnitParts) -> None:
     """Show whether the next euro earns more by winning customers or with those there are."""
-    show.prose(show.text(words.describe_penetration(unit)))
+    show.prose(show.text(growth.describe_penetration(unit)))
     if len(unit.tables["penetration"]):
         table, formats = tables.ways_table(unit)
         show.table(table, "Margin back per money spent, either way", "more customers or more each", formats)
+    show.prose(show.text(growth.describe_market(unit)))
+    show.prose(show.text(growth.describe_worth(unit)))
+    if len(unit.tables["market"]):
+        table, formats = tables.steps_table(unit)
+        show.table(table, "One more customer, against more of each", "one more", formats, _MOST)
 
 
 def show_best(unit: UnitParts) -> None:

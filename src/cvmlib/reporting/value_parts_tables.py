@@ -119,7 +119,7 @@ def clusters_table(clusters: pd.DataFrame) -> tuple[pd.DataFrame, Formats]:
 
 
 def headroom_table(unit: UnitParts) -> tuple[pd.DataFrame, Formats]:
-    """Customers of the largest potential."""
+    """Customers of the largest potential; of kinds of headroom that cannot be told, or are none, nothing is shown."""
     currency, interval = unit.totals["currency"], unit.totals["interval"]
     names = {
         "customer_id": "Customer",
@@ -129,17 +129,65 @@ def headroom_table(unit: UnitParts) -> tuple[pd.DataFrame, Formats]:
         "gap_chance": "Comparable customers who spend more",
         "gap": f"Expected gap a {unit.totals['each']} ({currency})",
         "cross_sell": "of it cross-sell",
+        "add_on": "of it add-on",
         "up_sell": "of it up-sell",
         "held": "Categories held",
         "next_category": "Likely next category",
         "next_chance": "Chance per line",
+        "more_chance": "Comparable customers with more",
+        "partner": "Goes with what he buys most",
     }
-    table = _named(unit.tables["upsell"], names)
-    money = [names[key] for key in ("potential", "potential_low", "potential_high", "gap", "cross_sell", "up_sell")]
-    formats = dict.fromkeys(money, "number:2") | {names["gap_chance"]: "percent"}
+    rows, told = unit.tables["upsell"], set(unit.tables["kinds"]["kind"])
+    dropped = set(KINDS) - told if len(told) > 1 else set(KINDS)
+    dropped |= set() if rows["add_on"].any() else {"more_chance", "partner"}
+    table = _named(rows.drop(columns=dropped, errors="ignore"), names)
+    money = [names[key] for key in ("potential", "potential_low", "potential_high", "gap", *KINDS)]
+    formats = {names["more_chance"]: "percent"} if names["more_chance"] in table else {}
+    formats |= dict.fromkeys(money, "number:2") | {names["gap_chance"]: "percent"}
     if "Chance per line" in table:
         formats |= {"Chance per line": "percent:1", "Categories held": "number:0"}
-    return table, formats
+    return table, {name: how for name, how in formats.items() if name in table}
+
+
+KINDS = {
+    "cross_sell": ("Cross-sell: categories not held", "that the next product is of the likeliest category not held"),
+    "add_on": ("Add-on: more products in a purchase", "that a comparable customer puts more into a purchase"),
+    "up_sell": ("Up-sell: dearer products", "that a comparable customer spends more"),
+}
+DEARER = "Up-sell: dearer plans"
+
+
+def kinds_table(unit: UnitParts) -> tuple[pd.DataFrame, Formats]:
+    """Headroom by kind, with the mean of the customers' probabilities; the kinds add up to the potential."""
+    currency, interval = unit.totals["currency"], unit.totals["interval"]
+    names = {
+        "kind": "Kind",
+        "value": f"Headroom ({currency})",
+        "low": f"{interval:.0%} interval from",
+        "high": "to",
+        "share": "Share",
+        "chance": "Probability, on average",
+        "what": "of what",
+    }
+    table = unit.tables["kinds"]
+    table = table.assign(
+        **{name: table["kind"].map(lambda kind, i=i: KINDS[kind][i]) for i, name in enumerate(["kind", "what"])}
+    )
+    if unit.totals["each"] == "month":
+        table = table.assign(kind=DEARER)
+    formats = dict.fromkeys([names["value"], names["low"], names["high"]], "money")
+    return _named(table, names), formats | {"Share": "percent:1", names["chance"]: "percent"}
+
+
+def partners_table(partners: pd.DataFrame) -> tuple[pd.DataFrame, Formats]:
+    """What goes together in a purchase."""
+    names = {
+        "category": "Category",
+        "partner": "Goes with",
+        "share": "Share of its purchases that hold it too",
+        "times": "Times as often as by chance",
+    }
+    return _named(partners, names), {names["share"]: "percent:1", names["times"]: "number:2"}
 
 
 def categories_table(categories: pd.DataFrame) -> tuple[pd.DataFrame, Formats]:
@@ -208,6 +256,32 @@ def ways_table(unit: UnitParts) -> tuple[pd.DataFrame, Formats]:
     table = table.assign(way=table["way"].map(WAYS), rests_on=rests)
     formats = dict.fromkeys([names["back"], names["low"], "to"], "number:2") | {names["chance"]: "percent"}
     return _named(table, names), formats
+
+
+def steps_table(unit: UnitParts) -> tuple[pd.DataFrame, Formats]:
+    """What one more customer, purchase or category is worth, and how many there are to be had."""
+    currency, interval, months = (unit.totals[name] for name in ("currency", "interval", "horizon_months"))
+    names = {
+        "step": "One more",
+        "gross": f"Margin it brings ({currency})",
+        "cost": f"Cost of winning ({currency})",
+        "each": f"Worth ({currency})",
+        "low": f"{interval:.0%} interval from",
+        "high": "to",
+        "most": f"May cost at most ({currency})",
+        "number": "How many there are",
+        "hundredth": f"One in a hundred of them ({currency})",
+    }
+    monthly = unit.totals.get("each") == "month"
+    told = {
+        "customer": f"customer, first {months} months",
+        "purchase": f"{'month' if monthly else 'purchase'} of each present customer",
+        "category": f"category of each present customer, {months} months",
+    }
+    table = unit.tables["market"]
+    formats = dict.fromkeys([names[key] for key in ("gross", "cost", "each", "low", "high", "most")], "number:2")
+    formats |= {names["number"]: "number:0", names["hundredth"]: "money"}
+    return _named(table.assign(step=table["step"].map(told)), names), formats
 
 
 def best_table(unit: UnitParts) -> tuple[pd.DataFrame, Formats]:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cvmlib.decisions.value_results import UnitParts
-from cvmlib.reporting.words import amount, between, chance, count, listing, percent
+from cvmlib.reporting.words import amount, between, count, listing, percent
 
 PARTS = {
     "historic": "Historic: margin so far",
@@ -172,29 +172,6 @@ def describe_clusters(clusters: pd.DataFrame) -> str:
     )
 
 
-def describe_headroom(unit: UnitParts) -> str:
-    """Say where the headroom lies, or what is missing to tell."""
-    table, totals = unit.tables["upsell"], unit.totals
-    if table.empty:
-        return "No customer has headroom against comparable customers."
-    text = (
-        "Headroom is what a customer would bring beyond what is expected, if he spent like a comparable customer drawn "
-        "at random whenever that one spends more. It is an upper end for offers, not a forecast."
-    )
-    if totals["each"] == "month":
-        return f"{text} For subscriptions it is the step to dearer plans that comparable subscribers have."
-    if len(unit.tables["categories"]):
-        share = table["cross_sell"].sum() / max(table["potential"].sum(), 1e-9)
-        return (
-            f"{text} Of that of the customers listed, {percent(share)} lies in categories they do not hold and the "
-            "rest in those they do."
-        )
-    return (
-        f"{text} Categories are not on record, so all of it counts as up-sell; a table products would tell which to "
-        "offer."
-    )
-
-
 def describe_referrers(unit: UnitParts) -> str:
     """Say how concentrated influence is."""
     table, totals = unit.tables["referrers"], unit.totals
@@ -231,33 +208,6 @@ def describe_payback(unit: UnitParts) -> str:
     if len(first):
         text += f" On the whole their margin covers the cost within {count(int(first['month'].iloc[0]), 'month')}."
     return text
-
-
-def describe_penetration(unit: UnitParts) -> str:
-    """Say where the next euro earns more: with customers there are, or by winning new ones."""
-    table, currency = unit.tables["penetration"], unit.totals["currency"]
-    rows = table.set_index("way") if len(table) else table
-    if table.empty:
-        return "Neither the cost of winning customers nor the effect of any program is on record."
-    if len(table) == 1:
-        way = table["way"].iloc[0]
-        known = "winning customers" if way == "market" else "programs for present customers"
-        missing = (
-            "no program for present customers was measured" if way == "market" else "acquisition costs are missing"
-        )
-        back = f"{table['back'].iloc[0]:.2f}"
-        return (
-            f"One {currency} spent on {known} has brought back {back}; {missing}, so there is nothing to compare with."
-        )
-    best = "market" if rows.loc["market", "chance"] >= 0.5 else "account"
-    names = {"market": "winning customers", "account": "doing more with those there are"}
-    other = "account" if best == "market" else "market"
-    return (
-        f"The next {currency} earns more by {names[best]} (probability {chance(rows.loc[best, 'chance'])}): "
-        f"{rows.loc[best, 'back']:.2f} of margin per {currency} against {rows.loc[other, 'back']:.2f} by "
-        f"{names[other]}. Both are averages of what was spent so far; the next customers may cost more to win than the "
-        "last."
-    )
 
 
 def list_unknowns(unit: UnitParts) -> list[str]:
