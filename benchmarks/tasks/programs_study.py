@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from cvmlib.portfolio import Portfolio, read_portfolio
-from cvmlib.programs.prepare import UnitPrograms
+from cvmlib.programs.prepared import UnitPrograms
 from cvmlib.programs.study import Settings, judge_programs, measure_counts
 
 _FILE = """

@@ -243,6 +243,30 @@ class MediaSettings(Record):
     limits: dict[str, Annotated[tuple[float, float], BeforeValidator(_as_limits)]] = {}
 
 
+def _as_hurdle(value: Any) -> float:
+    if not isinstance(_refuse_boolean(value), int | float) or not -1 < value < float("inf"):
+        raise ValueError("not a return above -1")
+    return float(value)
+
+
+HurdleReturn = Annotated[float, BeforeValidator(_as_hurdle)]
+
+
+class ProgramSettings(Record):
+    """What a unit asks of its marketing programs: ``[units.NAME.programs]``.
+
+    Parameters
+    ----------
+    hurdle_return : float
+        Return asked for beyond the cost: 0 is breaking even, 0.2 asks for 1.20 of margin per unit of money spent.
+    hurdle_returns : dict of str to float
+        Program (`program_id`) to the return that is asked of it instead.
+    """
+
+    hurdle_return: HurdleReturn = 0.0
+    hurdle_returns: dict[str, HurdleReturn] = {}
+
+
 class JourneySettings(Record):
     """How a unit's touchpoints become journeys: ``[units.NAME.journeys]``.
 
@@ -326,12 +350,16 @@ class BusinessUnit(Record):
         Folder or Ibis connection URL that replaces the portfolio's for this unit.
     pool : str, optional
         Name of the group of units that borrow strength from each other; units without one form a group together.
+    market_customers : int, optional
+        Customers there are to win in all, those won included.
     covariates : list of str
         Columns of `customers` by which purchase rates and dropout may differ, in a noncontractual unit.
     journeys : JourneySettings
         How its touchpoints become journeys.
     media_mix : MediaSettings
         What is known about its media.
+    programs : ProgramSettings
+        What is asked of its marketing programs.
     types : TypeLines
         Where high and often begin for its customers' types.
     tiers : dict of str to Tier
@@ -354,9 +382,11 @@ class BusinessUnit(Record):
     tables: dict[str, TableSource]
     source: Text | None = None
     pool: str = ""
+    market_customers: Annotated[Count, Field(ge=1)] | None = None
     covariates: Annotated[list[Text], BeforeValidator(as_list)] = []
     journeys: JourneySettings = JourneySettings()
     media_mix: MediaSettings = MediaSettings()
+    programs: ProgramSettings = ProgramSettings()
     types: TypeLines = TypeLines()
     tiers: dict[str, Tier] = {}
     actions: dict[str, Action] = {}

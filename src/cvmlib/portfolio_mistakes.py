@@ -36,6 +36,7 @@ _ALLOWED = {
     "longest_journey": "a whole number from 1 to 1000",
     "most_channels": "a whole number from 2 to 200",
     "direct": 'a list of channels such as ["direct"]',
+    "market_customers": "a whole number of at least 1: the customers there are to win in all, those won included",
     "covariates": 'a list of columns such as ["plan", "age_group"]',
     "cuts": "a list of numbers for each covariate, such as { price = [10, 25] }",
     "measured_on": 'a column for each covariate, such as { contacts = "counted_on" }',
@@ -59,6 +60,7 @@ _ALLOWED = {
     "seed": "a whole number of at least 0",
     "scale": "a number above 0",
     "years": "a whole number from 1 to 20",
+    "hurdle_return": "a number above -1 (0.2 asks for 20 % more margin than cost)",
     "draws": "a whole number of at least 1",
     "tune": "a whole number of at least 1",
     "chains": "a whole number from 1 to 16",
@@ -116,6 +118,8 @@ def _allowed(at: tuple[str, ...], details: ErrorDetails) -> str:
     context = details.get("ctx", {})
     if at[-2:-1] == ("channels",) and "action_plan" in at:
         return "a whole number of at least 1, the contacts of the channel in a period"
+    if "hurdle_returns" in at:
+        return _ALLOWED["hurdle_return"]
     if "limits" in at:
         return "two multiples of last year's spend, the lower at most 1 and the higher at least 1 ([0.8, 1.2])"
     if key in _ALLOWED and "columns" not in at:

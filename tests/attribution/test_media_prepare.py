@@ -64,7 +64,7 @@ def problem(portfolio: Portfolio, kind: str):
 def test_a_unit_of_media_alone_is_prepared(tmp_path):
     portfolio = write(tmp_path, *weekly(), more='columns = { trend_index = "index" }')
     assert [path.name for path in prepare_unit(portfolio, "shop")] == [
-        "media.parquet", "outcomes.parquet", "tests.parquet", "notes.json",
+        "media.parquet", "outcomes.parquet", "tests.parquet", "constant.parquet", "programs.parquet", "notes.json",
     ]  # fmt: skip
     panel, weeks = load_panel(portfolio)
     assert [pair.channel for pair in panel.pairs] == ["social", "tv"]

@@ -25,6 +25,18 @@ TABLE = "units.shop.tables.transactions"
 # what is wrong, what to replace in the good file, by what, and what the message must say
 MISTAKES = [
     ("margin in percent", "margin = 0.4", "margin = 45", ["units.shop.margin", "found 45", "at most 1", "0.45"]),
+    (
+        "market of nobody",
+        "margin = 0.4",
+        "margin = 0.4\nmarket_customers = 0",
+        ["units.shop.market_customers", "found 0", "a whole number of at least 1", "those won included"],
+    ),
+    (
+        "market of half a customer",
+        "margin = 0.4",
+        "margin = 0.4\nmarket_customers = 10.5",
+        ["found 10.5", "whole number"],
+    ),
     ("margin zero", "margin = 0.4", "margin = 0", ["units.shop.margin", "found 0", "above 0"]),
     ("margin as text", "margin = 0.4", 'margin = "much"', ["units.shop.margin", 'found "much"', "a number"]),
     ("margin true", "margin = 0.4", "margin = true", ["units.shop.margin", "found true", "a number"]),

@@ -10,7 +10,7 @@ from cvmlib.programs.prepare import prepare_unit
 from cvmlib.programs.study import Settings, Study, study_programs
 from cvmlib.tables.checks import CheckReport, check_unit
 
-TABLES = ("programs", "assignments", "activity", "transactions", "customers", "outcomes")
+TABLES = ("programs", "assignments", "activity", "transactions", "customers", "outcomes", "media")
 
 
 def write_company(folder: Path, end: str = "2026-06-30", **tables: pd.DataFrame) -> Portfolio:

@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from cvmlib.programs.lift import Arm, describe_arm, find_freedom, measure_conversion, measure_lift
+from cvmlib.programs.simulate import World, simulate_counts
 from tests.programs.arms import count_customers, draw_customers
 
 
@@ -99,3 +101,14 @@ def test_conversion_is_a_difference_of_beta_posteriors():
     se = np.sqrt(sum(r * (1 - r) / 2_000 for r in rates))
     assert (found["high"] - found["low"]) / 2 == pytest.approx(1.645 * se, rel=0.05)
     assert found["better"] > 0.999
+
+
+@pytest.mark.parametrize(("buying", "spread"), [(0.10, 1.5), (0.01, 2.0)])
+def test_intervals_hold_where_hardly_anyone_buys_and_few_of_those_a_lot(buying, spread):
+    world, rng = World(buying=buying, memory=buying, spread=spread), np.random.default_rng(8)
+    found = measure_lift(simulate_counts([0.3] * 400, [4_000] * 400, rng, world=world))
+    off = (found["log_ratio"] - np.log(1.3)).abs() / found["log_ratio_se"]
+    inside = off <= stats.norm.ppf(0.95) * np.sqrt(found["freedom"] / (found["freedom"] - 2))
+    assert inside.mean() == pytest.approx(0.9, abs=0.03 + 2 * 0.015)  # 400 programs give 0.9 +- 0.015
+    if spread == 2.0:
+        assert (off <= stats.norm.ppf(0.95)).mean() < 0.8  # a normal interval would not hold

@@ -1,7 +1,7 @@
 """Fit the media mix of a portfolio's units, pass the gate, check it on held-out weeks, save and load it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from cvmlib import inference, provenance
 from cvmlib.attribution.media_design import LAGS, MediaDesign, build_design
 from cvmlib.attribution.media_diagnostics import mark_captured
 from cvmlib.attribution.media_effects import MediaPosterior
+from cvmlib.attribution.media_experiments import Experiment, calibrating_tests, hide_tested, list_experiments
 from cvmlib.attribution.media_lift import LiftTest, arrange_tests
 from cvmlib.attribution.media_model import Form, build_model
 from cvmlib.attribution.media_panel import UnitWeeks, build_panel
-from cvmlib.attribution.media_prepare import load_weeks, media_units, read_all_tests
+from cvmlib.attribution.media_prepare import load_weeks, media_units
 from cvmlib.attribution.media_sampler import MediaSampler
 from cvmlib.errors import DataError
 from cvmlib.inference import Diagnostics, Sampling
@@ -44,8 +45,8 @@ class MediaFit:
         The gate.
     weeks : dict of str to UnitWeeks
         Tables of the units.
-    tests : tuple of LiftTest
-        Tests that calibrate it.
+    experiments : tuple of Experiment
+        Tests that were run, of ``lift_tests`` and of programs, those that calibrate it and those that could not.
     holdout : MediaPosterior or None
         Draws of the fit that did not see the last weeks.
     holdout_weeks : int
@@ -55,9 +56,14 @@ class MediaFit:
     posterior: MediaPosterior
     diagnostics: Diagnostics
     weeks: dict[str, UnitWeeks]
-    tests: tuple[LiftTest, ...]
+    experiments: tuple[Experiment, ...]
     holdout: MediaPosterior | None
     holdout_weeks: int
+
+    @property
+    def tests(self) -> tuple[LiftTest, ...]:
+        """Lift tests that calibrate it."""
+        return tuple(calibrating_tests(self.experiments))
 
     @property
     def design(self) -> MediaDesign:
@@ -92,8 +98,9 @@ def fit_weeks(
     """
     form, sampling = form or Form(), sampling or SAMPLING
     panel = build_panel(weeks)
-    tests = read_all_tests(panel, weeks)
-    design = mark_captured(build_design(panel, lags), named)
+    experiments = list_experiments(panel, weeks)
+    tests = calibrating_tests(experiments)
+    design = mark_captured(hide_tested(build_design(panel, lags), tests), named)
     model = build_model(design, arrange_tests(design, tests), form)
     sampler = MediaSampler()
     names = [variable.name for variable in model.free_RVs] + ["ret"]
@@ -105,7 +112,8 @@ def fit_weeks(
         diagnostics = inference.diagnose(trace, names)
     held = None
     if holdout_weeks:
-        seen, known = _hide(design, holdout_weeks, lags), [one for one in tests if _before(design, one, holdout_weeks)]
+        seen = _hide(design, holdout_weeks, lags, tests)
+        known = [one for one in tests if _before(design, one, holdout_weeks)]
         held_model = build_model(seen, arrange_tests(seen, known), form)
         same = len(known) == len(tests)  # with other tests the posterior may be of another shape
         short = replace(HOLDOUT, seed=sampling.seed + 2)
@@ -114,14 +122,14 @@ def fit_weeks(
         thin_trace(trace, design, form),
         diagnostics,
         dict(weeks),
-        tuple(tests),
+        tuple(experiments),
         held,
         holdout_weeks,
     )
 
 
-def _hide(design: MediaDesign, holdout_weeks: int, lags: int) -> MediaDesign:
-    seen = build_design(design.panel, lags, holdout_weeks)
+def _hide(design: MediaDesign, holdout_weeks: int, lags: int, tests: Sequence[LiftTest]) -> MediaDesign:
+    seen = hide_tested(build_design(design.panel, lags, holdout_weeks), tests)
     return replace(seen, captured=design.captured)
 
 
@@ -212,15 +220,18 @@ def load_fit(portfolio: Portfolio) -> MediaFit:
     notes = json.loads((folder / "notes.json").read_text(encoding="utf-8"))
     weeks = {unit: load_weeks(portfolio, unit) for unit in notes["units"]}
     panel, form = build_panel(weeks), Form(**notes["form"])
-    design = replace(build_design(panel, notes["lags"]), captured=np.array(notes["captured"], dtype=bool))
+    experiments = list_experiments(panel, weeks)
+    tests = calibrating_tests(experiments)
+    design = hide_tested(build_design(panel, notes["lags"]), tests)
+    design = replace(design, captured=np.array(notes["captured"], dtype=bool))
     held = None
     if notes["holdout_weeks"]:
-        held = _load_draws(folder / "holdout.nc", _hide(design, notes["holdout_weeks"], notes["lags"]), form)
+        held = _load_draws(folder / "holdout.nc", _hide(design, notes["holdout_weeks"], notes["lags"], tests), form)
     return MediaFit(
         _load_draws(folder / "draws.nc", design, form),
         Diagnostics(**notes["diagnostics"]),
         weeks,
-        tuple(read_all_tests(panel, weeks)),
+        tuple(experiments),
         held,
         notes["holdout_weeks"],
     )

@@ -5,13 +5,14 @@ test or per week changes the return by nothing, but its combination with the wee
 basis must be stated, and is held against the spend and the outcomes that the tables hold.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from cvmlib.attribution.media_design import MediaDesign, reference_returns
-from cvmlib.attribution.media_panel import Array, Index, MediaPanel
+from cvmlib.attribution.media_panel import Array, Index, MediaPanel, Series
 from cvmlib.attribution.media_transforms import lag_spend
 from cvmlib.errors import DataError
 
@@ -24,8 +25,12 @@ class LiftTest:
 
     Parameters
     ----------
-    unit, channel, region, outlet : str
-        Where; empty region and outlet are all of them.
+    unit, channel : str
+        Unit and channel.
+    regions : tuple of str
+        Regions tested; none are all of them.
+    outlet : str
+        Outlet measured; empty is all of them.
     start, weeks : int
         First week of the test among the unit's weeks, and how many.
     spend, control_spend : float
@@ -34,11 +39,16 @@ class LiftTest:
         Outcome it brought within the test, and its standard error, in money.
     share : float
         Part of the market tested.
+    source : str
+        Program that was the test; empty for a row of ``lift_tests``.
+    instead : tuple of (region, tuple of float)
+        Weekly spend that each region tested would have had without the test, in money, where media hold what it had
+        with it; otherwise the test spent in the pattern that media hold.
     """
 
     unit: str
     channel: str
-    region: str
+    regions: tuple[str, ...]
     outlet: str
     start: int
     weeks: int
@@ -47,6 +57,8 @@ class LiftTest:
     lift: float
     error: float
     share: float
+    source: str = ""
+    instead: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
     @property
     def measured_return(self) -> float:
@@ -55,8 +67,17 @@ class LiftTest:
 
     def label(self) -> str:
         """Name of the test for people."""
-        place = "".join(f", {name}" for name in (self.region, self.outlet) if name)
-        return f"{self.channel}{place}, {self.weeks} weeks"
+        places = [*self.regions[:3], *(["…"] if len(self.regions) > 3 else []), self.outlet, self.source]
+        return f"{', '.join(part for part in (self.channel, *places) if part)}, {self.weeks} weeks"
+
+    def covers(self, series: Series) -> bool:
+        """Whether a series is part of what was tested."""
+        places = not self.regions or series.region in self.regions
+        return series.unit == self.unit and places and self.outlet in ("", series.outlet)
+
+    def pairs(self, panel: MediaPanel) -> list[int]:
+        """Positions of the pairs of its channel within what was tested."""
+        return [i for i in panel.pairs_of(self.unit, self.channel) if self.covers(panel.series[panel.pairs[i].series])]
 
 
 @dataclass(frozen=True)
@@ -145,9 +166,8 @@ def _read_test(panel: MediaPanel, unit: str, row: dict) -> LiftTest:
     if not 0 < share <= 1:
         raise DataError(f"found market_share {share}; expected the part of the market tested, above 0 and at most 1.")
     control = _number(row.get("control_spend"), 0.0) * factor
-    return LiftTest(
-        unit, channel, region, outlet, start, weeks_long, abs(spend), control, lift * np.sign(spend), error, share
-    )
+    regions, lift = ((region,) if region else ()), lift * np.sign(spend)
+    return LiftTest(unit, channel, regions, outlet, start, weeks_long, abs(spend), control, lift, error, share)
 
 
 def _window(row: dict, weeks: pd.DatetimeIndex) -> tuple[int, int]:
@@ -211,7 +231,7 @@ def check_basis(panel: MediaPanel, test: LiftTest, basis: str, relative_lift: fl
                 f"{test.lift * turned:,.0f}. Say which basis the lift has, and give the spend on the same."
             )  # fmt: skip
         return
-    typical = _typical_return(panel, test)
+    typical = typical_return(panel, test)
     if _out_of_reach(test, typical) and typical / 3 < test.measured_return * turned < typical * 3:
         raise DataError(
             f"the lift means {test.measured_return:.2f} of outcome per unit of money by the stated basis \"{basis}\", "
@@ -239,23 +259,28 @@ def _nearer(stated: float, turned: float, known: float) -> bool:
 
 
 def _known_spend(panel: MediaPanel, test: LiftTest) -> float:
-    window = slice(test.start, test.start + test.weeks)
-    spent = {}
-    for i in panel.pairs_of(test.unit, test.channel):
-        if _matches(panel, i, test.region, test.outlet):
-            spent[panel.series[panel.pairs[i].series].region] = panel.spent(i)[window].sum()
+    return spent_within(panel, test.pairs(panel), test.start, test.weeks)
+
+
+def spent_within(panel: MediaPanel, pairs: Sequence[int], start: int, weeks: int) -> float:
+    """Sum what pairs spent in some weeks, in money; outlets of a region share their spend, which counts once."""
+    spent = {panel.series[panel.pairs[i].series].region: panel.spent(i)[start : start + weeks].sum() for i in pairs}
     return float(sum(spent.values()))
 
 
+def sold_within(panel: MediaPanel, series: Sequence[int], start: int, weeks: int) -> float:
+    """Sum the outcome of series in some weeks, in money."""
+    window = slice(start, start + weeks)
+    return float(sum(panel.outcome[s, window].sum() * panel.series[s].scale for s in series))
+
+
 def _known_outcome(panel: MediaPanel, test: LiftTest) -> float:
-    window = slice(test.start, test.start + test.weeks)
-    mine = {panel.pairs[i].series for i in panel.pairs_of(test.unit, test.channel)
-            if _matches(panel, i, test.region, test.outlet)}  # fmt: skip
-    return float(sum(panel.outcome[s, window].sum() * panel.series[s].scale for s in mine))
+    return sold_within(panel, sorted({panel.pairs[i].series for i in test.pairs(panel)}), test.start, test.weeks)
 
 
-def _typical_return(panel: MediaPanel, test: LiftTest) -> float:
-    mine = [i for i in panel.pairs_of(test.unit, test.channel) if _matches(panel, i, test.region, test.outlet)]
+def typical_return(panel: MediaPanel, test: LiftTest) -> float:
+    """Return that a channel would have where a test was run if media brought a fifth of the outcome."""
+    mine = test.pairs(panel)
     regions = {panel.series[panel.pairs[i].series].region for i in mine}
     return float(reference_returns(panel)[mine].sum() / len(regions))
 
@@ -269,7 +294,8 @@ def arrange_tests(design: MediaDesign, tests: list[LiftTest]) -> LiftArrays | No
     """Lay out tests for the model; None without any.
 
     The treated part of the market spent what the test says, in the weekly pattern that media holds; the control spent
-    the rest. Before the test both spent alike.
+    the rest; where media hold the tested regions themselves, they say what one side spent, and `LiftTest.instead` what
+    the other would have. Before the test both spent alike.
     """
     if not tests:
         return None
@@ -277,18 +303,9 @@ def arrange_tests(design: MediaDesign, tests: list[LiftTest]) -> LiftArrays | No
     longest = max(test.weeks for test in tests)
     treated, control, weeks, pairs, money, of = [], [], [], [], [], []
     for number, test in enumerate(tests):
-        known = _known_spend(panel, test) * test.share
-        level = (test.spend + test.control_spend) / known if known > 0 else 1.0
-        kept = test.control_spend / (test.spend + test.control_spend)
-        for i in panel.pairs_of(test.unit, test.channel):
-            if not _matches(panel, i, test.region, test.outlet):
-                continue
-            window = slice(test.start, test.start + test.weeks)
-            spend = panel.spend[i, : len(panel.weeks[panel.pairs[i].series])].copy()
-            with_test, without = spend.copy(), spend.copy()
-            with_test[window] *= level
-            without[window] *= level * kept
-            for found, rows in ((with_test, treated), (without, control)):
+        window = slice(test.start, test.start + test.weeks)
+        for i in test.pairs(panel):
+            for found, rows in zip(_spend_paths(panel, test, i), (treated, control), strict=True):
                 block = lag_spend(found, lags)[window]
                 rows.append(np.pad(block, ((0, longest - test.weeks), (0, 0))))
             weeks.append(np.arange(longest) < test.weeks)
@@ -304,6 +321,23 @@ def arrange_tests(design: MediaDesign, tests: list[LiftTest]) -> LiftArrays | No
         np.array(money),
         np.array(of, dtype=float),
     )
+
+
+def _spend_paths(panel: MediaPanel, test: LiftTest, pair: int) -> tuple[Array, Array]:
+    """Spend of a pair with the greater spend of the test and with the lesser, in multiples of its average."""
+    window, found = slice(test.start, test.start + test.weeks), panel.pairs[pair]
+    more = panel.spend[pair, : len(panel.weeks[found.series])].copy()
+    less = more.copy()
+    instead = dict(test.instead).get(panel.series[found.series].region)
+    if instead is not None:
+        less[window] = np.array(instead) / found.scale
+        withheld = sum(sum(path) for _, path in test.instead) > _known_spend(panel, test)
+        return (less, more) if withheld else (more, less)
+    known = _known_spend(panel, test) * test.share
+    level = (test.spend + test.control_spend) / known if known > 0 else 1.0
+    more[window] *= level
+    less[window] *= level * test.control_spend / (test.spend + test.control_spend)
+    return more, less
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ spend; outlets (store, online) share it, and what media bring is estimated for e
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,10 @@ class UnitWeeks:
         Share of the outcome that is margin.
     label : str
         Name for people.
+    programs : pandas.DataFrame
+        What programs that varied a channel measured, see `cvmlib.attribution.media_programs`; may be empty.
+    constant : pandas.DataFrame
+        Rows of media that are left out because the spend there never varies; may be empty.
     """
 
     unit: str
@@ -47,6 +51,8 @@ class UnitWeeks:
     tests: pd.DataFrame
     margin: float = 1.0
     label: str = ""
+    programs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    constant: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

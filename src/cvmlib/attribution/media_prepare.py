@@ -1,7 +1,7 @@
 """From a unit's media and outcomes to its weekly tables on disk, and back into memory for the notebooks."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from cvmlib.tables.check_media import constant_channels
 from cvmlib.tables.checks import check_unit
 from cvmlib.tables.problems import CheckReport, Problem
 from cvmlib.tables.sources import connect, mapped_table
-from cvmlib.tables.weekly import weekly_media, weekly_outcomes
+from cvmlib.tables.weekly import match_places, weekly_media, weekly_outcomes
 
 FOLDER = "media"
-_FILES = ("media", "outcomes", "tests")
+_FILES = ("media", "outcomes", "tests", "constant", "programs")
+PROGRAM_TESTS = "program_media_tests.parquet"
+"""What a unit's programs measured of media channels, written when its programs are counted."""
 
 
 def media_folder(portfolio: Portfolio, unit: str) -> Path:
@@ -41,9 +43,9 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport | None = N
     Returns
     -------
     list of pathlib.Path
-        media/media.parquet, media/outcomes.parquet, media/tests.parquet, media/notes.json; nothing when media or
-        outcomes are missing or cannot be used. Lift tests that cannot be used are added to checks.json, and block the
-        media mix.
+        media.parquet, constant.parquet, outcomes.parquet, tests.parquet, programs.parquet and notes.json in the folder
+        of the media mix; nothing when media or outcomes are missing or cannot be used. Lift tests that cannot be used
+        are added to checks.json, and block the media mix.
     """
     folder = media_folder(portfolio, unit)
     for path in folder.glob("*.parquet"):
@@ -52,7 +54,7 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport | None = N
     tables = portfolio.units[unit].tables
     if not {"media", "outcomes"} <= set(tables) or {"media", "outcomes"} & checks.blocked:
         return []
-    weeks = read_weeks(portfolio, unit)
+    weeks = replace(read_weeks(portfolio, unit), programs=_read_programs(portfolio, unit, checks))
     try:
         read_tests(build_panel({unit: weeks}), unit, weeks.tests)
     except DataError as error:
@@ -82,6 +84,7 @@ def read_weeks(portfolio: Portfolio, unit: str) -> UnitWeeks:
     end = portfolio.end_of_observation
     if end is not None:  # a week that is not over is no week yet
         media, outcomes = (t[t["week"] + pd.Timedelta(days=6) <= pd.Timestamp(end)] for t in (media, outcomes))
+    outcomes = match_places(media, outcomes)
     constant = constant_channels(media)
     flat = pd.MultiIndex.from_frame(media[["region", "channel"]]).isin(constant)
     if flat.all():
@@ -101,7 +104,15 @@ def read_weeks(portfolio: Portfolio, unit: str) -> UnitWeeks:
         tests,
         spec.margin,
         spec.label,
+        constant=media[flat].reset_index(drop=True),
     )
+
+
+def _read_programs(portfolio: Portfolio, unit: str, checks: CheckReport) -> pd.DataFrame:
+    """Read what the unit's programs measured of media channels; nothing where there are none, or none were counted."""
+    path = media_folder(portfolio, unit).parent / PROGRAM_TESTS
+    usable = "programs" in set(portfolio.units[unit].tables) - checks.blocked and path.is_file()
+    return pd.read_parquet(path) if usable else pd.DataFrame({"channel": pd.Series(dtype="str")})
 
 
 def _disclose(path: Path, checks: CheckReport, unit: str, message: str) -> None:
@@ -129,7 +140,7 @@ def load_weeks(portfolio: Portfolio, unit: str) -> UnitWeeks:
         When the unit has no media and outcomes that can be used.
     """
     folder = media_folder(portfolio, unit)
-    if not (folder / "tests.parquet").is_file() and not prepare_unit(portfolio, unit):
+    if not (folder / f"{_FILES[-1]}.parquet").is_file() and not prepare_unit(portfolio, unit):
         raise DataError(
             f"{unit}: no media mix can be fitted: media or outcomes are missing or cannot be used. Run `cvm check` and "
             "see data/README.md."
@@ -148,8 +159,3 @@ def load_panel(portfolio: Portfolio, units: Iterable[str] | None = None) -> tupl
     """Load several units' weeks and their panel; all units with media when none are named."""
     weeks = {unit: load_weeks(portfolio, unit) for unit in (media_units(portfolio) if units is None else units)}
     return build_panel(weeks), weeks
-
-
-def read_all_tests(panel: MediaPanel, weeks: Mapping[str, UnitWeeks]) -> list:
-    """Read the lift tests of all units."""
-    return [test for unit, data in weeks.items() if len(data.tests) for test in read_tests(panel, unit, data.tests)]

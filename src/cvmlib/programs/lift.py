@@ -22,8 +22,12 @@ Array = npt.NDArray[np.float64]
 
 FEWEST = 2
 """Customers an arm needs before a variance can be told."""
-LEAST_FREEDOM = 4.5
-"""Degrees of freedom below which a variance is taken to be no better known than with so many."""
+LEAST_FREEDOM = 2.8
+"""Degrees of freedom of a variance at the least: few buyers do not show how heavy the tail is, so that their kurtosis
+says too little. With this floor 90% intervals hold down to 1% of 2,000 customers buying, in lognormal amounts of a
+standard deviation of the log of 2."""
+FEWEST_BUYERS = 10
+"""Conversions in either arm below which a program says nothing about money."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,11 @@ _COLUMNS = (
 
 def _frame(index: pd.DataFrame, found: dict[str, pd.Series]) -> pd.DataFrame:
     return index.assign(**{name: found.get(name, pd.Series(dtype=float)) for name in _COLUMNS})
+
+
+def count_buyers(lifts: pd.DataFrame | pd.Series) -> pd.Series | float:
+    """Conversions in the arm with fewer of them, of rows of `measure_lift`."""
+    return np.minimum(lifts["treated"] * lifts["rate_treated"], lifts["control"] * lifts["rate_control"])
 
 
 def _compare_money(treated: pd.DataFrame, control: pd.DataFrame) -> dict[str, Array]:

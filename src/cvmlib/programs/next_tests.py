@@ -7,7 +7,7 @@ import pandas as pd
 
 from cvmlib.programs.counts import WINDOW_DAYS
 from cvmlib.programs.design import FEWEST, Outlook, plain_test, propose_test, rank_tests
-from cvmlib.programs.prepare import UnitPrograms
+from cvmlib.programs.prepared import UnitPrograms
 
 MONTH_DAYS = 365.25 / 12
 REASONS = {
@@ -23,7 +23,6 @@ def propose_tests(
     margin: float,
     draws: Mapping[str, np.ndarray],
     fresh: np.ndarray,
-    hurdle: float,
     horizon_months: int,
 ) -> pd.DataFrame:
     """Propose and rank the next tests.
@@ -33,15 +32,13 @@ def propose_tests(
     data : UnitPrograms
         The prepared programs.
     results : DataFrame
-        Results with verdicts, one row per program.
+        Results with verdicts and hurdles, one row per program.
     margin : float
         Share of the money that is margin.
     draws : mapping of str to array
         Draws of the lift of each program that was pooled.
     fresh : array
         Draws of the lift of a program of this unit that was never tested.
-    hurdle : float
-        Margin asked for per unit of cost.
     horizon_months : int
         Months over which a decision counts.
 
@@ -53,7 +50,7 @@ def propose_tests(
     proposals = []
     for row in results[results["verdict"].isin(list(REASONS))].to_dict("records"):
         proposal = {"program_id": row["program_id"], "label": row["label"], "reason": REASONS[row["verdict"]]}
-        outlook = _look_ahead(data, results, row, margin, hurdle, horizon_months * MONTH_DAYS)
+        outlook = _look_ahead(data, results, row, margin, horizon_months * MONTH_DAYS)
         if isinstance(outlook, str):
             proposals.append(proposal | {"why_not": outlook})
             continue
@@ -68,9 +65,7 @@ def propose_tests(
     return rank_tests(proposals)
 
 
-def _look_ahead(
-    data: UnitPrograms, results: pd.DataFrame, row: dict, margin: float, hurdle: float, horizon_days: float
-) -> dict | str:
+def _look_ahead(data: UnitPrograms, results: pd.DataFrame, row: dict, margin: float, horizon_days: float) -> dict | str:
     """Collect what is known of a program before its next test, or say why none can be designed."""
     if row["design"] == "regional":
         return "it runs by regions: hold back other regions, at a time with a longer past"
@@ -88,7 +83,7 @@ def _look_ahead(
         "spread": margin * spread,
         "audience": audience,
         "cost": row["cost"] / (float(row["treated"]) or max(audience, 1.0)),
-        "hurdle": hurdle,
+        "hurdle": row["hurdle"],
         "window_days": int(window),
         "horizon_days": horizon_days,
     }

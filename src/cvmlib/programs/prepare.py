@@ -1,7 +1,6 @@
 """From a unit's tables to its programs on disk: one row per program and customer, regions, activity, and a baseline."""
 
 import json
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -13,55 +12,15 @@ from ibis.backends import BaseBackend
 
 from cvmlib.portfolio import Portfolio
 from cvmlib.programs import counts
+from cvmlib.programs.media_tests import list_media_tests
+from cvmlib.programs.prepared import ACTIVITY, AREAS, FACTS, MEDIA_TESTS, PROGRAMS, REGIONS, ROWS, load_unit, read_rows
 from cvmlib.programs.scorecard import sum_activity
 from cvmlib.tables.cleaning import clean_keyed, clean_subscriptions, clean_transactions
 from cvmlib.tables.problems import CheckReport
 from cvmlib.tables.sources import connect, mapped_table
 
-ROWS, PROGRAMS, REGIONS, ACTIVITY = (f"program_{n}.parquet" for n in ("customers", "list", "regions", "activity"))
-FACTS = "programs.json"
-_OPTIONAL = {"end": "timestamp", "cost": "float64", "channel": "string", "design": "string"}
-_OPTIONAL |= {"treated_share": "float64", "window_days": "float64"}
-
-
-@dataclass(frozen=True)
-class UnitPrograms:
-    """The prepared programs of one unit.
-
-    Parameters
-    ----------
-    unit : str
-        Name of the unit.
-    programs : DataFrame
-        One row per program: program_id, label, challenge, intended_outcome, start, end, cost, channel, design (one of
-        randomised, regional, matched, none), treated_share, window_days, treated and control (customers or areas).
-    rows : ibis Table or None
-        One row per program and customer: program_id, customer_id, arm, y, x, converted, and segment columns.
-    dimensions : tuple of str
-        Columns of `rows` by which uplift is told apart.
-    money : bool
-        Whether the outcome is money; otherwise conversions.
-    baseline : dict or None
-        What customers bring without any program: customers, mean, spread, explained (share of variance that the period
-        before explains), over 90 days.
-    regions, activity : DataFrame
-        Outcomes by region and date with the regional programs' arms in `areas`; events by program, kind and week.
-    areas : DataFrame
-        program_id, region, arm.
-    end : date
-        End of observation.
-    """
-
-    unit: str
-    programs: pd.DataFrame
-    rows: ir.Table | None
-    dimensions: tuple[str, ...]
-    money: bool
-    baseline: dict | None
-    regions: pd.DataFrame
-    areas: pd.DataFrame
-    activity: pd.DataFrame
-    end: date
+_OPTIONAL = {"end": "timestamp", "cost": "float64", "channel": "string", "media_channel": "string"}
+_OPTIONAL |= {"design": "string", "treated_share": "float64", "window_days": "float64"}
 
 
 def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport) -> list[Path]:
@@ -100,16 +59,17 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport) -> list[P
         rows, facts = _count_customers(portfolio, unit, con, tables, assigned, end)
         if rows is not None:
             written.append(_write(rows, folder / ROWS))
-        frame = _count_arms(frame, _read(folder / ROWS) if rows is not None else assigned, areas)
+        frame = _count_arms(frame, read_rows(folder / ROWS) if rows is not None else assigned, areas)
     frame = _settle_design(frame)
     series = _sum_regions(portfolio, unit, con) if "outcomes" in tables and len(areas) else None
     activity = sum_activity(mapped_table(portfolio, unit, "activity", con)) if "activity" in tables else _NO_ACTIVITY
     for name, part in ((PROGRAMS, frame), (REGIONS, _NO_REGIONS if series is None else series), (ACTIVITY, activity)):
         part.to_parquet(folder / name, index=False)
         written.append(folder / name)
-    areas.to_parquet(folder / "program_areas.parquet", index=False)
+    areas.to_parquet(folder / AREAS, index=False)
     (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    return [*written, folder / "program_areas.parquet", folder / FACTS]
+    list_media_tests(load_unit(portfolio, unit)).to_parquet(folder / MEDIA_TESTS, index=False)
+    return [*written, folder / AREAS, folder / FACTS, folder / MEDIA_TESTS]
 
 
 _NO_REGIONS = pd.DataFrame({"date": pd.Series(dtype="datetime64[us]"), "region": [], "value": []})
@@ -206,27 +166,3 @@ def _write(table: ir.Table, path: Path) -> Path:
                 writer.write_batch(batch)
     partial.replace(path)
     return path
-
-
-def _read(path: Path) -> ir.Table:
-    return ibis.duckdb.connect().read_parquet(str(path))
-
-
-def load_unit(portfolio: Portfolio, unit: str) -> UnitPrograms | None:
-    """Load what `prepare_unit` wrote; None for a unit without programs."""
-    folder = portfolio.build_dir / "units" / unit
-    if not (folder / FACTS).is_file():
-        return None
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    return UnitPrograms(
-        unit=unit,
-        programs=pd.read_parquet(folder / PROGRAMS),
-        rows=_read(folder / ROWS) if (folder / ROWS).is_file() else None,
-        dimensions=tuple(facts["dimensions"]),
-        money=facts["money"],
-        baseline=facts["baseline"],
-        regions=pd.read_parquet(folder / REGIONS),
-        areas=pd.read_parquet(folder / "program_areas.parquet"),
-        activity=pd.read_parquet(folder / ACTIVITY),
-        end=date.fromisoformat(facts["end"]),
-    )

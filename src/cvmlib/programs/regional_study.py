@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cvmlib.programs.prepare import UnitPrograms
+from cvmlib.programs.prepared import UnitPrograms
 from cvmlib.programs.regional import RegionalTest, measure_regions
 from cvmlib.programs.value import judge
 
@@ -15,19 +15,15 @@ _FOUND = (
 )  # fmt: skip
 
 
-def study_regions(
-    data: UnitPrograms, margin: float, hurdle: float, interval: float
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, RegionalTest]]:
+def study_regions(data: UnitPrograms, margin: float, interval: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure every regional program of a unit.
 
     Parameters
     ----------
     data : UnitPrograms
-        The prepared programs.
+        The prepared programs, with their hurdle (margin asked for per unit of cost).
     margin : float
         Share of the outcome that is margin.
-    hurdle : float
-        Margin asked for per unit of cost.
     interval : float
         Probability of the intervals.
 
@@ -37,12 +33,11 @@ def study_regions(
         program_id; pooled, gain and back with their ends as in `cvmlib.programs.value.value_programs` (regional lifts
         are of whole markets and are not pooled with those of customers); probability, verdict, p_value, moved (share
         of the untreated areas that moved as much in the same weeks), why_not (why it could not be measured, else
-    empty). DataFrame
+        empty).
+    DataFrame
         Courses: program_id, date, actual, expected, low, high, tested.
-    dict of str to RegionalTest
-        By program.
     """
-    rows, courses, tests = [], [], {}
+    rows, courses = [], []
     for program in data.programs[data.programs["design"] == "regional"].itertuples():
         areas = data.areas[data.areas["program_id"] == program.program_id]
         series = data.regions[data.regions["region"].isin(areas["region"])]
@@ -55,13 +50,14 @@ def study_regions(
         except ValueError as error:
             rows.append({"program_id": program.program_id, "verdict": "not measured", "why_not": str(error)})
             continue
-        tests[program.program_id] = test
-        rows.append({"program_id": program.program_id, "why_not": "", **_value(test, margin, program.cost, hurdle)})
+        rows.append(
+            {"program_id": program.program_id, "why_not": "", **_value(test, margin, program.cost, program.hurdle)}
+        )
         courses.append(test.course.assign(program_id=program.program_id)[list(_COURSE)])
     frame = pd.DataFrame(rows, columns=["program_id", *_FOUND, "verdict", "why_not"])
     frame[list(_FOUND)] = frame[list(_FOUND)].astype(float)
     empty = pd.DataFrame({name: pd.Series(dtype=object) for name in _COURSE})
-    return frame, pd.concat(courses, ignore_index=True) if courses else empty, tests
+    return frame, pd.concat(courses, ignore_index=True) if courses else empty
 
 
 def _value(test: RegionalTest, margin: float, cost: float, hurdle: float) -> dict:

@@ -9,7 +9,7 @@ import pandas as pd
 from cvmlib.errors import UnfitModelError
 from cvmlib.portfolio import Portfolio
 
-TABLES = ("results", "segments", "tests", "scorecard", "courses", "lift_tests", "draws")
+TABLES = ("results", "segments", "tests", "scorecard", "courses", "draws")
 KEPT_DRAWS = 1000
 
 
@@ -31,9 +31,6 @@ class UnitResult:
         Intended against counted (`cvmlib.programs.scorecard`).
     courses : DataFrame
         Regional tests over time: program_id, date, actual, expected, low, high, tested.
-    lift_tests : DataFrame
-        Measured programs as the media mix takes them: program_id, channel, start, end, cost, incremental, sd (money of
-        the outcome), kind.
     totals : dict
         Headline figures of the unit.
     draws : DataFrame
@@ -47,7 +44,6 @@ class UnitResult:
     tests: pd.DataFrame
     scorecard: pd.DataFrame
     courses: pd.DataFrame
-    lift_tests: pd.DataFrame
     totals: dict
     draws: pd.DataFrame = field(default_factory=pd.DataFrame)
 

@@ -11,13 +11,14 @@ import pandas as pd
 from cvmlib.portfolio import Portfolio
 from cvmlib.programs import lift, next_tests, randomisation, value
 from cvmlib.programs.counts import MOMENTS, count_arms
+from cvmlib.programs.hurdles import add_hurdles
 from cvmlib.programs.pooling import PRIOR_SCALE, Pooled, pool_lifts
-from cvmlib.programs.prepare import UnitPrograms, load_unit
+from cvmlib.programs.prepared import UnitPrograms, load_unit
 from cvmlib.programs.regional_study import study_regions
 from cvmlib.programs.results import KEPT_DRAWS, UnitResult
 from cvmlib.programs.scorecard import score_programs
 from cvmlib.programs.segments import shrink_segments
-from cvmlib.programs.summary import add_reasons, list_lift_tests, sum_up
+from cvmlib.programs.summary import add_reasons, sum_up
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,15 @@ class Settings:
 
     Parameters
     ----------
-    hurdle : float
-        Margin asked for per unit of cost; 1 is breaking even.
+    hurdle : float, optional
+        Margin asked for per unit of cost (1 is breaking even), instead of what the portfolio file asks for.
     prior_scale : float
         Size of lifts that is thought usual, as a share of what customers bring anyway.
     draws : int
         Posterior draws.
     """
 
-    hurdle: float = 1.0
+    hurdle: float | None = None
     prior_scale: float = PRIOR_SCALE
     draws: int = 4_000
 
@@ -66,7 +67,8 @@ class Study:
     pooled : Pooled
         Posterior draws of the lifts in the window, programs in the order of `order`.
     order : DataFrame
-        unit, program_id, lift and se (log ratios, as pooled), worth (margin that a lift of 100% would add) and cost.
+        unit, program_id, lift and se (log ratios, as pooled), worth (margin that a lift of 100% would add), cost,
+        and hurdle (margin asked for per unit of cost).
     """
 
     settings: Settings
@@ -131,9 +133,6 @@ def measure_unit(data: UnitPrograms, margin: float, values: ibis.Table | None = 
     return measure_counts(data, count_arms(rows, data.dimensions, values), margin, valued=values is not None)
 
 
-FEWEST_BUYERS = 10
-"""Conversions in either arm below which a program says nothing about money."""
-
 _KEYS = ["program_id", "dimension", "level", "arm"]
 
 
@@ -183,7 +182,8 @@ def judge_programs(portfolio: Portfolio, measured: dict[str, Measured], settings
     settings : Settings
         How to judge.
     """
-    order = _list_poolable(measured)
+    asked = {name: _ask(portfolio, unit, settings.hurdle) for name, unit in measured.items()}
+    order = _list_poolable(asked)
     number = order["unit"].map({name: i for i, name in enumerate(measured)}).to_numpy(int)
     pool = {
         "units": len(measured),
@@ -193,18 +193,18 @@ def judge_programs(portfolio: Portfolio, measured: dict[str, Measured], settings
     }
     pooled = pool_lifts(order["lift"], order["se"], number, **pool)
     worth = order["worth"].to_numpy(float)
-    money = value.value_programs(pooled, worth, order["cost"], settings.hurdle, portfolio.interval)
+    money = value.value_programs(pooled, worth, order["cost"], order["hurdle"], portfolio.interval)
     order = order.reset_index(drop=True)
     found = pd.concat([order[["unit", "program_id", "worth"]], money], axis=1)
     found = found.join(_value_totals(portfolio, order, number, settings, pool))
     results = {}
-    for u, (name, unit) in enumerate(measured.items()):
+    for u, (name, unit) in enumerate(asked.items()):
         mine = (order["unit"] == name).to_numpy()
         lifts = np.expm1(pooled.theta)
         draws = {row.program_id: lifts[:, i] for i, row in enumerate(order.itertuples()) if row.unit == name}
-        regional, courses, regional_tests = study_regions(unit.data, unit.margin, settings.hurdle, portfolio.interval)
+        regional, courses = study_regions(unit.data, unit.margin, portfolio.interval)
         table = _join_results(unit, found[found["unit"] == name].drop(columns="unit"), regional)
-        table = add_reasons(table, unit.data.end, settings.hurdle)
+        table = add_reasons(table, unit.data.end)
         gains = value.sum_gains(_take(pooled, mine), worth[mine], portfolio.interval)
         results[name] = UnitResult(
             unit=name,
@@ -216,18 +216,21 @@ def judge_programs(portfolio: Portfolio, measured: dict[str, Measured], settings
                 unit.margin,
                 draws,
                 np.expm1(pooled.fresh[:, u]),
-                settings.hurdle,
                 portfolio.horizon_months,
             ),
             scorecard=score_programs(
                 unit.data.programs, unit.data.activity, set(table.loc[table["broken"], "program_id"])
             ),
             courses=courses,
-            lift_tests=list_lift_tests(table, regional_tests, unit.margin, portfolio.interval),
-            totals=sum_up(portfolio, name, table, gains, settings.hurdle, valued=unit.valued, money=unit.data.money),
+            totals=sum_up(portfolio, name, table, gains, valued=unit.valued, money=unit.data.money),
             draws=pd.DataFrame(draws).iloc[:KEPT_DRAWS],
         )
     return Study(settings, results, pooled, order, measured)
+
+
+def _ask(portfolio: Portfolio, unit: Measured, hurdle: float | None) -> Measured:
+    programs = add_hurdles(portfolio, unit.data.unit, unit.data.programs, hurdle)
+    return replace(unit, data=replace(unit.data, programs=programs))
 
 
 def _list_poolable(measured: dict[str, Measured]) -> pd.DataFrame:
@@ -236,9 +239,8 @@ def _list_poolable(measured: dict[str, Measured]) -> pd.DataFrame:
     for name, unit in measured.items():
         table = unit.data.programs.merge(unit.lifts, on="program_id", suffixes=("_drawn", ""))
         broken = set(unit.checks.loc[unit.checks["broken"], "program_id"])
-        buyers = np.minimum(table["treated"] * table["rate_treated"], table["control"] * table["rate_control"])
         fine = (
-            (buyers >= FEWEST_BUYERS)
+            (lift.count_buyers(table) >= lift.FEWEST_BUYERS)
             & table["log_ratio"].notna()
             & (table["log_ratio_se"] > 0)
             & (table["design"] == "randomised")
@@ -255,13 +257,14 @@ def _list_poolable(measured: dict[str, Measured]) -> pd.DataFrame:
                     "se": table["log_ratio_se"] * np.sqrt(freedom / (freedom - 2)),
                     "worth": known * table["base"] * table["treated"],
                     "cost": table["cost"],
+                    "hurdle": table["hurdle"],
                     "total": table["total_log_ratio"] if unit.valued else np.nan,
                     "total_se": table["total_log_ratio_se"],
                     "worth_total": table["base_total"] * table["treated"] if unit.valued else np.nan,
                 }
             )
         )
-    names = ["unit", "program_id", "lift", "se", "worth", "cost", "total", "total_se", "worth_total"]
+    names = ["unit", "program_id", "lift", "se", "worth", "cost", "hurdle", "total", "total_se", "worth_total"]
     kept = [frame for frame in frames if len(frame)]
     empty = pd.DataFrame(columns=names).astype({name: float for name in names[2:]})
     return pd.concat(kept, ignore_index=True) if kept else empty
@@ -279,7 +282,7 @@ def _value_totals(
     part = order[usable]
     pooled = pool_lifts(part["total"], part["total_se"], number[usable], **pool)
     money = value.value_programs(
-        pooled, part["worth_total"].to_numpy(float), part["cost"], settings.hurdle, portfolio.interval
+        pooled, part["worth_total"].to_numpy(float), part["cost"], part["hurdle"], portfolio.interval
     )
     empty.loc[usable, :] = money[names].to_numpy()
     return empty

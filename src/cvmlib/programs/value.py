@@ -27,7 +27,7 @@ def judge(probability: float) -> str:
     return "keep" if probability >= KEEP else "stop" if probability <= STOP else "retest"
 
 
-def break_even(worth: Array, cost: Array, hurdle: float) -> Array:
+def break_even(worth: Array, cost: Array, hurdle: float | Array) -> Array:
     """Lift (as a share of the control mean) at which the margin is `hurdle` times the cost.
 
     Parameters
@@ -36,14 +36,14 @@ def break_even(worth: Array, cost: Array, hurdle: float) -> Array:
         Margin that the treated would have brought untreated: what a lift of 100% would add, in money.
     cost : array
         What the program cost, in money; missing stays missing.
-    hurdle : float
+    hurdle : float or array
         Margin asked for per unit of cost.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.asarray(worth) > 0, hurdle * np.asarray(cost) / np.asarray(worth), np.nan)
+        return np.where(np.asarray(worth) > 0, np.asarray(hurdle) * np.asarray(cost) / np.asarray(worth), np.nan)
 
 
-def value_programs(pooled: Pooled, worth: Array, cost: Array, hurdle: float, interval: float) -> pd.DataFrame:
+def value_programs(pooled: Pooled, worth: Array, cost: Array, hurdle: float | Array, interval: float) -> pd.DataFrame:
     """Turn pooled lifts into money.
 
     Parameters
@@ -52,7 +52,7 @@ def value_programs(pooled: Pooled, worth: Array, cost: Array, hurdle: float, int
         Draws of the lifts.
     worth, cost : array, shape (programs,)
         As in `break_even`.
-    hurdle : float
+    hurdle : float or array
         Margin asked for per unit of cost.
     interval : float
         Probability of the intervals.

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cvmlib import plots
-from cvmlib.attribution import media_diagnostics, media_effects, media_holdout
+from cvmlib.attribution import media_diagnostics, media_effects, media_experiments, media_holdout
 from cvmlib.attribution.media_fit import MediaFit, describe_units
 from cvmlib.attribution.media_lift import arrange_tests
 from cvmlib.attribution.media_model import RETURN_MEAN, RETURN_SD, predict_lifts
@@ -68,6 +68,9 @@ def show_shapes(fit: MediaFit, interval: float) -> None:
 
 def show_lifts(fit: MediaFit, interval: float) -> None:
     """Show each lift test beside what the model says to it."""
+    listed = media_experiments.tabulate_experiments(fit.design.panel, fit.experiments, interval)
+    for unit, part in listed.groupby("unit", sort=False):
+        show.prose(f"{show.text(unit)}: {show.text(words.describe_experiments(part))}")
     arrays = arrange_tests(fit.design, list(fit.tests))
     if arrays is None:
         show.prose("There are no lift tests: nothing but time tells effect from coincidence.")

@@ -4,6 +4,7 @@ import pandas as pd
 
 from cvmlib import plots
 from cvmlib.attribution import budget, media_diagnostics, media_effects, media_holdout
+from cvmlib.attribution.media_experiments import tabulate_experiments
 from cvmlib.attribution.media_fit import MediaFit, folder_of, load_fit
 from cvmlib.plots.media import response_curves
 from cvmlib.portfolio import Portfolio
@@ -111,20 +112,33 @@ def show_budget(advice: budget.Advice, interval: float, currency: str) -> None:
     _table(compared, f"Plans compared ({currency} a week)", "plans")
 
 
-def show_evidence(fit: MediaFit, unit: str) -> None:
-    """Show what each return rests on: collinearity, captured demand, lift tests."""
+def show_evidence(fit: MediaFit, unit: str, interval: float) -> None:
+    """Show what each return rests on: collinearity, captured demand, the tests that were run."""
     table = evidence(fit, unit)
     _table(table, "What each return rests on", "evidence")
-    rows = [
-        {"channel": test.label(), "measured": test.measured_return,
-         "measured_low": (test.lift - 1.645 * test.error) / test.spend,
-         "measured_high": (test.lift + 1.645 * test.error) / test.spend}
-        for test in fit.tests if test.unit == unit
-    ]  # fmt: skip
-    if rows:
-        _table(
-            pd.DataFrame(rows), "Lift tests: sales per unit of money within the test, with 90% interval", "lift tests"
+    show_experiments(fit, unit, interval)
+
+
+def show_experiments(fit: MediaFit, unit: str, interval: float) -> None:
+    """Show which tests calibrate which channel, where they come from, and why others do not."""
+    mine = [one for one in fit.experiments if one.unit == unit]
+    table = tabulate_experiments(fit.design.panel, mine, interval)
+    show.prose(show.text(words.describe_experiments(table)))
+    if len(table):
+        shown, formats = words.name_experiments(table)
+        note = (
+            "Money a week, as if the whole market had been tested. A program was tested by the regions or customers it "
+            "held back; a row of lift_tests is taken as supplied."
         )
+        show.table(shown, "Tests of these channels", "lift tests", formats, note)
+
+
+def show_calibration(portfolio: Portfolio, unit: str) -> None:
+    """Show the tests behind a unit's media mix on another page; nothing where there is no media mix."""
+    if (folder_of(portfolio) / "notes.json").is_file():
+        fit = load_fit(portfolio)
+        if unit in fit.weeks:
+            show_experiments(fit, unit, portfolio.interval)
 
 
 def evidence(fit: MediaFit, unit: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from cvmlib.attribution.budget import ENOUGH, Advice
+from cvmlib.attribution.media_experiments import ROW
 from cvmlib.attribution.media_fit import MediaFit
 from cvmlib.reporting.words import amount, between, chance, listing, percent
 
@@ -114,6 +115,37 @@ def describe_returns(returns: pd.DataFrame, currency: str) -> str:
     if len(nothing):
         text += f" No effect at all is possible for {listing(nothing['channel'])}."
     return text
+
+
+def describe_experiments(table: pd.DataFrame) -> str:
+    """Say which tests calibrate which channel and where they come from, and why others do not."""
+    if table.empty:
+        return "No lift test stands behind these channels: nothing but time tells effect from coincidence."
+    used, unused = table[table["used"]], table[~table["used"]]
+    parts = []
+    for channel, rows in used.groupby("channel", sort=True):
+        counted = rows["source"].value_counts(sort=False)
+        named = [f"{number} rows of lift_tests" if number > 1 else f"a {source}" if source == ROW else source
+                 for source, number in counted.items()]  # fmt: skip
+        parts.append(f"{channel} by {listing(named)}")
+    text = f"Tests calibrate {listing(parts)}." if parts else "No test that was run could be used."
+    reasons = [f"{row.source} ({row.channel}): {row.reason}." for row in unused.itertuples()]
+    return " ".join([text, *(["Not used:"] if reasons and parts else []), *reasons])
+
+
+def name_experiments(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the table of tests as a reader sees it, and the formats of its columns."""
+    design = table["design"].map({"regional": "regions", "randomised": "customers drawn by lot"}).fillna("")
+    shown = pd.DataFrame({
+        "Channel": table["channel"], "Test": table["source"], "Tested by": design,
+        "First day": table["first"], "Last day": table["last"], "Part of the market": table["share"],
+        "Spend tested": table["spend"], "Sales it brought": table["lift"], "Sales it brought, from": table["lift_low"],
+        "Sales it brought, to": table["lift_high"], "Return": table["lift"] / table["spend"],
+        "Calibrates": table["used"].map({True: "yes", False: "no"}),
+        "Why not": table["reason"],
+    })  # fmt: skip
+    money = ("Spend tested", "Sales it brought", "Sales it brought, from", "Sales it brought, to")
+    return shown, dict.fromkeys(money, "money") | {"Part of the market": "percent", "Return": "number:2"}
 
 
 def describe_holdout(scores: dict[str, float]) -> str:

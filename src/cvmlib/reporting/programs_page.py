@@ -30,9 +30,9 @@ def show_overview(unit: UnitResult) -> None:
         show.table(table, title, "programs", formats)
         return
     label = f"Margin back per {totals['currency']} spent"
-    reference = f"asked for: {totals['hurdle']:g}"
+    reference = words.name_hurdle(totals)
     ax = plots.forest(frame, label=label, reference=totals["hurdle"], reference_label=reference)
-    caption = f"{label}, with {totals['interval']:.0%} intervals; the dashed line is what is asked for."
+    caption = f"{label}, with {totals['interval']:.0%} intervals; the dashed line is what is {reference.split(':')[0]}."
     show.figure(
         ax.figure, sentence, frame.rename(columns=_FOREST), caption, "returns", dict.fromkeys(_BACK, "number:2")
     )

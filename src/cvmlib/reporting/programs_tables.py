@@ -19,13 +19,14 @@ def overview_table(results: pd.DataFrame, currency: str, interval: float) -> tup
         "gain_low": f"{interval:.0%} interval from",
         "gain_high": "to",
         "back": f"Margin back per {currency}",
+        "hurdle": f"Asked for per {currency}",
     }
     table = results.assign(verdict=results["verdict"].map(VERDICTS), how=results["design"].map(MEASURED))
     order = results["verdict"].map({name: i for i, name in enumerate(VERDICTS)})
     table = table.assign(place=order).sort_values(["place", "probability"], ascending=[True, False])
     shown = table.rename(columns=names)[list(names.values())].reset_index(drop=True)
     formats = dict.fromkeys([names["cost"], names["gain"], names["gain_low"], names["gain_high"]], "money")
-    return shown, formats | {names["probability"]: "percent", names["back"]: "number:2"}
+    return shown, formats | {names["probability"]: "percent", names["back"]: "number:2", names["hurdle"]: "number:2"}
 
 
 def returns_frame(results: pd.DataFrame) -> pd.DataFrame:

@@ -100,6 +100,21 @@ def list_facts(totals: Mapping) -> dict[str, object]:
     return facts
 
 
+def name_hurdle(totals: Mapping) -> str:
+    """Name the margin asked for per unit of cost, as a mark in a figure."""
+    return f"asked {'of most' if len(totals['hurdles']) > 1 else 'for'}: {totals['hurdle']:g}"
+
+
+def describe_hurdle(totals: Mapping) -> str:
+    """Say what programs are asked to bring back; nothing where it is their cost."""
+    if totals["hurdles"] in ([], [1.0]):
+        return ""
+    asked = f"{totals['hurdle']:.2f} {totals['currency']} of margin per {totals['currency']} spent"
+    others = [f"{hurdle:.2f}" for hurdle in totals["hurdles"] if hurdle != totals["hurdle"]]
+    rest = f"; some of {listing(others)}, as the table says" if others else ""
+    return f"A program is asked for {asked}{rest}: a verdict is the probability of more than that."
+
+
 def describe_returns(results: pd.DataFrame, totals: Mapping) -> str:
     """Say which program brings back most per unit of cost."""
     known = results[results["back"].notna() & results["verdict"].isin(["scale", "keep", "retest", "stop"])]
@@ -107,10 +122,11 @@ def describe_returns(results: pd.DataFrame, totals: Mapping) -> str:
         return "No program has both a measured effect and a cost, so no return can be drawn."
     best = known.sort_values("back").iloc[-1]
     low, high, mean = (f"{best[name]:.2f}" for name in ("back_low", "back_high", "back"))
-    return (
+    text = (
         f"{best['label']} brings back most: {mean} {totals['currency']} of margin per {totals['currency']} spent "
         f"({totals['interval']:.0%} interval {low} to {high})."
     )
+    return f"{text} {describe_hurdle(totals)}".strip()
 
 
 def explain_verdicts(results: pd.DataFrame) -> list[tuple[str, str]]:

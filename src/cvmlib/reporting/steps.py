@@ -33,7 +33,10 @@ ALSO_PREPARED_BY = {
     "transactions": "cvmlib.decisions.prepare",
     "subscriptions": "cvmlib.decisions.prepare",
 }
-"""Module whose ``prepare_unit`` counts a further table of a unit, once the unit is checked, by table."""
+"""Module whose ``prepare_unit`` counts a further table of a unit, once the unit is checked, by table.
+
+In this order: what programs measured of media channels calibrates the media mix.
+"""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from cvmlib.tables.mapping import Mapping as TableMapping
 from cvmlib.tables.problems import Problem, count_words
-from cvmlib.tables.weekly import weekly_media, weekly_outcomes
+from cvmlib.tables.weekly import match_places, weekly_media, weekly_outcomes
 
 FEWEST_WEEKS = 52
 _FLAT = 0.01
@@ -43,6 +43,7 @@ def check_media(unit: str, mappings: Mapping[str, TableMapping], currency: str) 
     media = weekly_media(mappings["media"].kept)
     outcomes = weekly_outcomes(mappings["outcomes"].kept)
     if len(media) and len(outcomes):
+        outcomes = match_places(media, outcomes)
         _check_spend(found, media)
         _check_places(found, media, outcomes)
         _check_weeks(found, media, outcomes)

@@ -35,6 +35,8 @@ def check_programs(unit: str, mappings: dict[str, Mapping], end: datetime.date |
         return []
     programs = mappings["programs"].kept.filter(lambda t: t.program_id.notnull())
     problems = [*_costs(unit, programs), *_dates(unit, programs, end)]
+    if "media" not in mappings:
+        problems += _lone_channels(unit, programs)
     if "assignments" not in mappings:
         return problems
     drawn = mappings["assignments"].kept
@@ -72,6 +74,18 @@ def _costs(unit: str, programs: ir.Table) -> list[Problem]:
         "{n} {have} no cost",
         "their effect is told, but no return and no verdict that rests on it; supply what each cost in all.",
         "program",
+    )  # fmt: skip
+
+
+def _lone_channels(unit: str, programs: ir.Table) -> list[Problem]:
+    """Programs that varied a channel of media that the unit does not supply."""
+    if "media_channel" not in programs.columns:
+        return []
+    found = programs.filter(programs.media_channel.notnull()).select("program_id", "media_channel").distinct()
+    return _problem(
+        unit, "programs", "media_channel", "no_media", found,
+        "{n} name{s} a channel of media, but the unit supplies no media",
+        "there is no media mix that it could calibrate; supply media and outcomes.", "program",
     )  # fmt: skip
 
 

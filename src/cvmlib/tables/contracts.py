@@ -259,6 +259,7 @@ _CONTRACTS = (
             _may("end", "time", "day", "Last day; empty while it runs."),
             _may("cost", "number", "money", "What it cost in all."),
             _may("channel", "text", "", "Channel it ran in."),
+            _may("media_channel", "text", "", "Channel of `media` whose spend it varied: it calibrates the media mix."),
             _may(
                 "design",
                 "text",

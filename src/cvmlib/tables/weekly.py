@@ -3,6 +3,8 @@
 import ibis.expr.types as ir
 import pandas as pd
 
+from cvmlib.tables.texts import strip
+
 
 def weekly_media(table: ir.Table) -> pd.DataFrame:
     """Add up spend by week, region and channel.
@@ -49,6 +51,36 @@ def weekly_outcomes(table: ir.Table) -> pd.DataFrame:
     return frame[["week", "region", "outlet", "value", *filled]]
 
 
+def match_places(media: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Add outcomes of regions up to the whole market where media know the whole market only.
+
+    A week counts where every region has a value; controls are averaged with the values as weights.
+
+    Parameters
+    ----------
+    media, outcomes : pandas.DataFrame
+        From `weekly_media` and `weekly_outcomes`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `weekly_outcomes` returns; unchanged unless all of media is without a region and none of outcomes is.
+    """
+    regions = set(outcomes["region"])
+    repeated = outcomes.duplicated(["week", "region", "outlet"]).any()
+    if set(media["region"]) != {""} or "" in regions or not regions or repeated:
+        return outcomes
+    keys = ["week", "outlet"]
+    groups = outcomes.groupby(keys)
+    whole = groups["region"].transform("size") == outcomes.groupby("outlet")["region"].transform("nunique")
+    controls = [name for name in outcomes.columns if name not in (*keys, "region", "value")]
+    kept = outcomes[whole]
+    weighted = kept.assign(**{name: kept[name] * kept["value"] for name in controls})
+    sums = weighted.groupby(keys, as_index=False)[["value", *controls]].sum(min_count=1)
+    sums[controls] = sums[controls].div(sums["value"], axis=0)
+    return sums.assign(region="")[["week", "region", "outlet", "value", *controls]]
+
+
 def _place(table: ir.Table, name: str) -> ir.StringValue:
     import ibis
 
@@ -56,7 +88,7 @@ def _place(table: ir.Table, name: str) -> ir.StringValue:
 
 
 def _number(value: ir.Value) -> ir.FloatingValue:
-    return value.strip().try_cast("float64") if value.type().is_string() else value.cast("float64")
+    return strip(value).try_cast("float64") if value.type().is_string() else value.cast("float64")
 
 
 def _sorted(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -1,0 +1,44 @@
+"""Cover the lift in money of programs of which hardly anyone buys, and few of those a lot; prints one line of JSON.
+
+``python -m benchmarks.tasks.programs_tails PROGRAMS``
+"""
+
+import json
+import sys
+
+import numpy as np
+from scipy import stats
+
+from cvmlib.programs.lift import measure_lift
+from cvmlib.programs.simulate import World, simulate_counts
+
+CUSTOMERS = 4_000  # of a program, half of them treated
+BUYING = (0.10, 0.05, 0.01)
+SPREADS = (1.0, 1.5, 2.0)  # standard deviation of the log amount
+LIFTS = (0.0, 0.3)
+
+
+def cover(world: World, programs: int, rng: np.random.Generator) -> dict[str, float]:
+    """Share of the 90% intervals of the log ratio of means that hold the truth: as pooling takes them, and normal."""
+    inside: dict[str, list[np.ndarray]] = {"found": [], "normal": []}
+    for lift in LIFTS:
+        found = measure_lift(simulate_counts([lift] * programs, [CUSTOMERS] * programs, rng, world=world))
+        off = (found["log_ratio"] - np.log1p(lift)).abs() / found["log_ratio_se"]
+        half = stats.norm.ppf(0.95)
+        inside["found"].append(off <= half * np.sqrt(found["freedom"] / (found["freedom"] - 2)))
+        inside["normal"].append(off <= half)
+    return {name: float(np.mean(parts)) for name, parts in inside.items()}
+
+
+def main(programs: int) -> list[dict[str, float]]:
+    """Cover every share of buyers with every spread of amounts."""
+    rng, rows = np.random.default_rng(5), []
+    for buying in BUYING:
+        for spread in SPREADS:
+            world = World(buying=buying, memory=buying, spread=spread)
+            rows.append({"buying": buying, "spread": spread} | cover(world, programs, rng))
+    return rows
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]))))

@@ -1,0 +1,37 @@
+"""What pages say of the tests behind the media mix: which calibrates what, where it comes from, why others do not."""
+
+import pandas as pd
+
+from cvmlib.attribution.media_experiments import EXPERIMENTS, ROW
+from cvmlib.reporting import media_words as words
+
+DAY = pd.Timestamp("2026-03-02")
+
+
+def list_tests(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    """Tests as (channel, source, reason); those without a reason are used."""
+    known = {"unit": "shop", "design": "regional", "first": DAY, "last": DAY + pd.Timedelta(days=41), "spend": 1e3}
+    known |= {"lift": 1.5e3, "lift_low": 1e3, "lift_high": 2e3, "share": 0.2}
+    parts = [known | {"channel": c, "source": s, "reason": why, "used": not why} for c, s, why in rows]
+    return pd.DataFrame(parts, columns=list(EXPERIMENTS))
+
+
+def test_every_channel_is_named_with_the_tests_behind_it():
+    table = list_tests(("tv", "Dark weeks", ""), ("tv", ROW, ""), ("radio", ROW, ""), ("radio", ROW, ""))
+    text = words.describe_experiments(table)
+    assert text == "Tests calibrate radio by 2 rows of lift_tests and tv by Dark weeks and a row of lift_tests."
+
+
+def test_a_test_that_is_not_used_is_said_with_its_reason():
+    table = list_tests(("tv", "Dark weeks", ""), ("radio", "Jingle", "the spend on radio hardly changed"))
+    text = words.describe_experiments(table)
+    assert text.endswith("Not used: Jingle (radio): the spend on radio hardly changed.")
+    shown, formats = words.name_experiments(table)
+    assert shown["Calibrates"].tolist() == ["yes", "no"] and shown["Tested by"].tolist() == ["regions", "regions"]
+    assert shown["Why not"].tolist()[1] == "the spend on radio hardly changed" and set(formats) <= set(shown.columns)
+    nothing = words.describe_experiments(table[~table["used"]])
+    assert nothing.startswith("No test that was run could be used. Jingle (radio)")
+
+
+def test_no_tests_at_all_are_said():
+    assert "No lift test stands behind these channels" in words.describe_experiments(list_tests())
