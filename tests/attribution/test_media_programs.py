@@ -205,7 +205,7 @@ def test_of_overlapping_tests_the_supplied_one_and_else_the_most_precise_is_used
     supplied = replace(weeks, tests=pd.DataFrame([row | {"region": ""}]).assign(market_share=0.1))
     table = tabulate_experiments(panel, list_experiments(panel, {"shop": supplied}))
     assert table["used"].tolist() == [True, False, False]
-    assert table["reason"].str.contains("overlaps a row of lift_tests").tolist() == [False, True, True]
+    assert table["reason"].str.contains("overlaps a supplied lift test").tolist() == [False, True, True]
 
 
 def test_sales_of_regions_within_their_test_count_once():

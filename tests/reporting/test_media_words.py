@@ -19,7 +19,7 @@ def list_tests(*rows: tuple[str, str, str]) -> pd.DataFrame:
 def test_every_channel_is_named_with_the_tests_behind_it():
     table = list_tests(("tv", "Dark weeks", ""), ("tv", ROW, ""), ("radio", ROW, ""), ("radio", ROW, ""))
     text = words.describe_experiments(table)
-    assert text == "Tests calibrate radio by 2 rows of lift_tests and tv by Dark weeks and a row of lift_tests."
+    assert text == "Tests calibrate radio by 2 supplied lift tests and tv by Dark weeks and a supplied lift test."
 
 
 def test_a_test_that_is_not_used_is_said_with_its_reason():
@@ -29,6 +29,8 @@ def test_a_test_that_is_not_used_is_said_with_its_reason():
     shown, formats = words.name_experiments(table)
     assert shown["Calibrates"].tolist() == ["yes", "no"] and shown["Tested by"].tolist() == ["regions", "regions"]
     assert shown["Why not"].tolist()[1] == "the spend on radio hardly changed" and set(formats) <= set(shown.columns)
+    used, _ = words.name_experiments(table[table["used"]])
+    assert "Why not" not in used.columns and "Tested by" in used.columns
     nothing = words.describe_experiments(table[~table["used"]])
     assert nothing.startswith("No test that was run could be used. Jingle (radio)")
 

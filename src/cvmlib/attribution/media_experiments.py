@@ -13,7 +13,7 @@ from cvmlib.attribution.media_panel import MediaPanel, UnitWeeks
 from cvmlib.attribution.media_programs import make_test
 from cvmlib.errors import DataError
 
-ROW = "row of lift_tests"
+ROW = "supplied lift test"
 """Source of a test that the unit supplies as such."""
 EXPERIMENTS = (
     "unit", "channel", "source", "design", "first", "last", "spend", "lift", "lift_low", "lift_high", "share", "used",

@@ -128,7 +128,7 @@ def show_experiments(fit: MediaFit, unit: str, interval: float) -> None:
         shown, formats = words.name_experiments(table)
         note = (
             "Money a week, as if the whole market had been tested. A program was tested by the regions or customers it "
-            "held back; a row of lift_tests is taken as supplied."
+            "held back; a supplied lift test is taken as it stands."
         )
         show.table(shown, "Tests of these channels", "lift tests", formats, note)
 

@@ -125,8 +125,8 @@ def describe_experiments(table: pd.DataFrame) -> str:
     parts = []
     for channel, rows in used.groupby("channel", sort=True):
         counted = rows["source"].value_counts(sort=False)
-        named = [f"{number} rows of lift_tests" if number > 1 else f"a {source}" if source == ROW else source
-                 for source, number in counted.items()]  # fmt: skip
+        supplied = f"{counted[ROW]} {ROW}s" if counted.get(ROW, 0) > 1 else f"a {ROW}"
+        named = [supplied if source == ROW else source for source in counted.index]
         parts.append(f"{channel} by {listing(named)}")
     text = f"Tests calibrate {listing(parts)}." if parts else "No test that was run could be used."
     reasons = [f"{row.source} ({row.channel}): {row.reason}." for row in unused.itertuples()]
@@ -134,7 +134,7 @@ def describe_experiments(table: pd.DataFrame) -> str:
 
 
 def name_experiments(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the table of tests as a reader sees it, and the formats of its columns."""
+    """Return the table of tests as a reader sees it, without empty columns, and the formats of the others."""
     design = table["design"].map({"regional": "regions", "randomised": "customers drawn by lot"}).fillna("")
     shown = pd.DataFrame({
         "Channel": table["channel"], "Test": table["source"], "Tested by": design,
@@ -144,6 +144,7 @@ def name_experiments(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]
         "Calibrates": table["used"].map({True: "yes", False: "no"}),
         "Why not": table["reason"],
     })  # fmt: skip
+    shown = shown.drop(columns=[name for name in ("Tested by", "Why not") if (shown[name] == "").all()])
     money = ("Spend tested", "Sales it brought", "Sales it brought, from", "Sales it brought, to")
     return shown, dict.fromkeys(money, "money") | {"Part of the market": "percent", "Return": "number:2"}
 
