@@ -22,9 +22,9 @@ from cvmlib.clv.terms import Terms
 
 Array = npt.NDArray[np.float64]
 
-_BUDGET, _FEWEST, _MOST = 100_000_000, 200, 1000  # simulated (draw, customer) pairs; draws, whatever the budget
+_BUDGET, _FEWEST, _MOST = 80_000_000, 200, 1000  # simulated (draw, customer) pairs; draws, whatever the budget
 #: (draw, count row) pairs of the means, and draws: 100 draws err by a tenth, 400 by a twentieth of their spread.
-_MEANS_BUDGET, _FEWEST_MEANS, _MOST_MEANS = 20_000_000, 100, 400
+_MEANS_BUDGET, _FEWEST_MEANS, _MOST_MEANS = 10_000_000, 100, 400
 
 
 @dataclass(frozen=True)
