@@ -1,8 +1,7 @@
 """The forecast of somebody who knows the demo company: its true parameters, spend and calendar.
 
-What is left is what chance does. Its interval of a total misses as often as it should, one time in ten over many seeds,
-and on the same seeds as any honest forecast does; a forecast that must learn the parameters cannot be expected to miss
-less.
+What is left is what chance does: its 90% interval of a total misses one time in ten over many seeds, and what it misses
+on the seeds at hand says how unlikely these companies are.
 """
 
 from dataclasses import replace

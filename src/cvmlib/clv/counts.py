@@ -16,8 +16,9 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from cvmlib.tables.cleaning import start_of_period
+
 SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800}
-_TRUNCATE = {"hour": "h", "day": "D", "week": "W"}
 DAY = 86_400
 
 
@@ -42,9 +43,7 @@ def count_purchases(transactions: ir.Table, time_unit: str = "day") -> ir.Table:
     """
     if time_unit not in SECONDS:
         raise ValueError(f"time_unit is {time_unit!r}; allowed are {', '.join(SECONDS)}")
-    periods = transactions.select(
-        "customer_id", period=transactions.date.cast("timestamp").truncate(_TRUNCATE[time_unit]), value="value"
-    )
+    periods = transactions.select("customer_id", period=start_of_period(transactions.date, time_unit), value="value")
     net = periods.group_by("customer_id", "period").agg(value=_exact(periods.value.sum()), least=periods.value.min())
     return net.filter((net.value > 0) | (net.least == 0)).drop("least")
 
@@ -81,9 +80,9 @@ def count_returns(transactions: ir.Table, time_unit: str = "day") -> Returns:
     time_unit : {"hour", "day", "week"}
         Resolution of counting.
     """
-    net = transactions.group_by(
-        "customer_id", period=transactions.date.cast("timestamp").truncate(_TRUNCATE[time_unit])
-    ).agg(value=transactions.value.sum())
+    net = transactions.group_by("customer_id", period=start_of_period(transactions.date, time_unit)).agg(
+        value=transactions.value.sum()
+    )
     each = net.group_by("customer_id").agg(
         bought=net.value.sum(where=net.value > 0).fill_null(0.0),
         returned=(-net.value).sum(where=net.value < 0).fill_null(0.0),

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from cvmlib.decisions.cash import TRUNCATE
+from cvmlib.tables.cleaning import start_of_period
 
 Array = npt.NDArray[np.float64]
 
@@ -53,8 +53,7 @@ class Lines:
 def _list_lines(transactions: ir.Table, time_unit: str) -> ir.Table:
     """List the products of every purchase, each once: customer_id, day, product_id."""
     bought = transactions.filter(transactions.value > 0, transactions.product_id.notnull())
-    day = bought.date.cast("timestamp").truncate(TRUNCATE[time_unit])
-    return bought.select("customer_id", "product_id", day=day).distinct()
+    return bought.select("customer_id", "product_id", day=start_of_period(bought.date, time_unit)).distinct()
 
 
 def count_lines(transactions: ir.Table, time_unit: str = "day") -> ir.Table:

@@ -8,9 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cvmlib.business_unit import BusinessUnit
-
-TRUNCATE = {"hour": "h", "day": "D", "week": "W"}
-"""Names of the resolutions of counting in Ibis."""
+from cvmlib.tables.cleaning import start_of_period
 
 
 def count_cash(
@@ -41,7 +39,7 @@ def count_cash(
         known = products.select("product_id", own_margin=products.margin)
         rows = transactions.left_join(known, "product_id")
         rows = rows.mutate(share=rows.own_margin.fill_null(unit.margin))
-    rows = rows.select("customer_id", "value", "share", day=rows.date.cast("timestamp").truncate(TRUNCATE[time_unit]))
+    rows = rows.select("customer_id", "value", "share", day=start_of_period(rows.date, time_unit))
     net = rows.group_by("customer_id", "day").agg(
         revenue=rows.value.sum().round(6), gross=(rows.value * rows.share).sum().round(6), least=rows.value.min()
     )

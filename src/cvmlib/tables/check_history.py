@@ -6,12 +6,10 @@ from typing import Any
 import ibis.expr.types as ir
 import pandas as pd
 
-from cvmlib.tables.cleaning import clean_transactions, repeated_rows, usable_transactions
+from cvmlib.tables.cleaning import clean_transactions, repeated_rows, start_of_period, usable_transactions
 from cvmlib.tables.findings import SHOWN, Findings, as_rows
 from cvmlib.tables.problems import count_words
 from cvmlib.tables.texts import strip
-
-_TRUNCATE = {"hour": "h", "day": "D", "week": "W"}
 
 
 def check_history(
@@ -84,7 +82,7 @@ def _copies_shown(findings: Findings, usable: ir.Table, repeated: ir.Table) -> l
 
 def _customer_totals(cleaned: ir.Table, time_unit: str) -> pd.Series:
     """Group customers and periods, then customers, then everything: one query, one row."""
-    period = cleaned.date.truncate(_TRUNCATE[time_unit])
+    period = start_of_period(cleaned.date, time_unit)
     periods = cleaned.group_by("customer_id", period=period).agg(
         rows=cleaned.count(), net=cleaned.value.sum(), least=cleaned.value.min()
     )
