@@ -178,6 +178,10 @@ def _living(
         log_odds[x] = np.log(a / (chances + x)) if modified or x > 0 else -np.inf
     for i in range(frequency.size):
         x, age = frequency[i], times[of_age[i]]
+        if i > 0 and x == frequency[i - 1] and of_age[i] == of_age[i - 1] and of_recency[i] == of_recency[i - 1]:
+            for j in range(k):
+                out[j, i] = out[j, i - 1]
+            continue
         n = r + k * x
         total = np.exp(log_odds[int(x)] + n * (logs[of_age[i]] - logs[of_recency[i]]))
         out[0, i] = 1.0
@@ -259,6 +263,7 @@ def _simulate(
         _living(weight, counts, r, alpha, a, b, k, modified)
         ahead = horizon[i] / (alpha + times)
         log_ahead, share = np.log1p(ahead), horizon[i] / (alpha + times + horizon[i])
+        of_n, of_time, none = -1.0, -1, 0.0  # alike customers follow one another: what they share is kept
         for q in range(frequency.size):
             u, j = rng.random(), 0
             while j < k and u >= weight[j, q]:
@@ -271,9 +276,10 @@ def _simulate(
             chances = b + frequency[q] + (1.0 if modified else 0.0)
             if n * y > _LARGE:
                 out[i, q] = _by_parts(n, a, chances, k, j, y, rng)
-            else:
-                none = np.exp(-n * log_ahead[of_age[q]])
-                out[i, q] = _by_inversion(u, weight[j, q], n, a, chances, k, j, share[of_age[q]], none)
+                continue
+            if n != of_n or of_age[q] != of_time:
+                of_n, of_time, none = n, of_age[q], np.exp(-n * log_ahead[of_age[q]])
+            out[i, q] = _by_inversion(u, weight[j, q], n, a, chances, k, j, share[of_age[q]], none)
 
 
 @numba.njit(cache=True)
