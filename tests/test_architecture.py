@@ -17,7 +17,7 @@ SOURCE = ROOT / "src" / "cvmlib"
 # From the bottom up; a module imports from lower lines only, and names on one line do not import one another.
 # The table contracts are words, not work: the portfolio file is checked against them.
 LAYERS = [
-    {"errors", "environment", "provenance", "tables.contracts"},
+    {"errors", "environment", "provenance", "periods", "tables.contracts"},
     {"portfolio_mistakes", "business_unit"},
     {"portfolio"},
     {"tables"},

@@ -354,6 +354,9 @@ class BusinessUnit(Record):
         Customers there are to win in all, those won included.
     covariates : list of str
         Columns of `customers` by which purchase rates and dropout may differ, in a noncontractual unit.
+    opportunity : {"week", "month", "quarter", "year"}, optional
+        Period in which a customer of a noncontractual unit can buy once (or in which buying counts once), such as the
+        year of a donation; without it he can buy at any time.
     journeys : JourneySettings
         How its touchpoints become journeys.
     media_mix : MediaSettings
@@ -384,6 +387,7 @@ class BusinessUnit(Record):
     pool: str = ""
     market_customers: Annotated[Count, Field(ge=1)] | None = None
     covariates: Annotated[list[Text], BeforeValidator(as_list)] = []
+    opportunity: Literal["week", "month", "quarter", "year"] | None = None
     journeys: JourneySettings = JourneySettings()
     media_mix: MediaSettings = MediaSettings()
     programs: ProgramSettings = ProgramSettings()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from cvmlib.periods import MONTHS, OPPORTUNITIES
 from cvmlib.tables.contracts import COMPULSORY, CONTRACTS, STANDALONE
 
 Mistake = tuple[tuple[str, ...], str]
@@ -194,7 +195,27 @@ def find_cross_mistakes(raw: dict[str, Any]) -> list[Mistake]:
             labels[label] = name
         mistakes += _table_mistakes(name, unit, unit.get("source", source)) + _covariate_mistakes(name, unit)
         mistakes += _action_mistakes(name, unit) + _tier_mistakes(name, unit)
+        mistakes += _opportunity_mistakes(name, unit, portfolio if isinstance(portfolio, dict) else {})
     return mistakes
+
+
+def _opportunity_mistakes(name: str, unit: dict[str, Any], portfolio: dict[str, Any]) -> list[Mistake]:
+    """Return what does not fit the period by which a unit counts: months are to be whole opportunities."""
+    opportunity = unit.get("opportunity")
+    if not isinstance(opportunity, str) or opportunity not in OPPORTUNITIES:
+        return []
+    if unit.get("setting") == "contractual":
+        return [
+            (("units", name, "opportunity"), "found in a contractual unit; only customers who buy without a contract "
+                                             "have opportunities to buy, so leave it out")
+        ]  # fmt: skip
+    length = MONTHS.get(opportunity, 1)
+    return [
+        (("portfolio", key), f"found {months}, no whole number of the {opportunity}s by which units.{name} is counted; "
+                             f"expected a multiple of {length}")
+        for key in ("horizon_months", "holdout_months")
+        if isinstance(months := portfolio.get(key, 12), int) and months % length
+    ]  # fmt: skip
 
 
 def _tier_mistakes(name: str, unit: dict[str, Any]) -> list[Mistake]:

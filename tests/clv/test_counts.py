@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv.counts import count_customers, count_purchases, count_returns, count_rows, holdout_split, last_period
+from cvmlib.clv.counts import count_customers, count_purchases, count_returns, count_rows, holdout_split
+from cvmlib.periods import last_period
 
 SPLIT, END = date(2025, 3, 14), date(2025, 12, 31)
 
@@ -173,8 +174,8 @@ def test_last_period():
 
 
 def test_an_unknown_time_unit_is_refused():
-    with pytest.raises(ValueError, match="'month'; allowed are hour, day, week"):
-        count_purchases(ibis.memtable({"customer_id": ["a"], "date": [datetime(2026, 1, 1)], "value": [1.0]}), "month")
+    with pytest.raises(ValueError, match="'minute'; allowed are hour, day, week"):
+        count_purchases(ibis.memtable({"customer_id": ["a"], "date": [datetime(2026, 1, 1)], "value": [1.0]}), "minute")
 
 
 @pytest.mark.parametrize(

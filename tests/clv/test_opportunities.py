@@ -9,14 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv.counts import count_purchases, count_rows
+from cvmlib.clv.counts import count_customers, count_purchases
 from cvmlib.clv.families import bg_bb
-from cvmlib.clv.opportunities import (
-    OPPORTUNITIES,
-    count_opportunities,
-    last_whole_period,
-    opportunities_between,
-)
+from cvmlib.clv.opportunities import clock_opportunities
+from cvmlib.periods import OPPORTUNITIES, last_period, last_whole_period
 
 DATA = Path(os.environ.get("CVM_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 END, HOLDOUT_END = date(2025, 8, 20), date(2027, 2, 28)
@@ -87,27 +83,43 @@ def brute(log: pd.DataFrame, end: date, opportunity: str, holdout_end: date) -> 
     return pd.DataFrame(rows)
 
 
+def count(log: pd.DataFrame, end: date, opportunity: str, holdout_end: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Customers as they are counted, by days, and on the clock of their opportunities."""
+    end, holdout_end = (last_whole_period(day, opportunity) for day in (end, holdout_end))
+    purchases = count_purchases(ibis.memtable(log), opportunity)
+    table = count_customers(purchases, end, time_unit=opportunity, holdout_end=holdout_end)
+    found = table.order_by("customer_id").to_pandas()
+    now = pd.Timestamp(last_period(end, opportunity))
+    clock = clock_opportunities(now, log["date"].min().date(), 365.0, opportunity)
+    return found, clock.convert(found)
+
+
 @pytest.mark.parametrize("opportunity", OPPORTUNITIES)
 def test_counts_match_pandas(log, opportunity):
-    table = count_opportunities(count_purchases(ibis.memtable(log)), END, opportunity, holdout_end=HOLDOUT_END)
-    found = table.order_by("customer_id").to_pandas()
+    by_days, found = count(log, END, opportunity, HOLDOUT_END)
     expected = brute(log, END, opportunity, HOLDOUT_END)
     assert (
         found["frequency"].max() >= 2
         and found["holdout_frequency"].sum() > 10
         and len(found) < len(set(log.iloc[:, 0]))
     )
-    pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-12)
+    same = ["customer_id", "frequency", "recency", "T", "monetary_value", "total_value", "holdout_frequency"]
+    pd.testing.assert_frame_equal(found[same], expected[same], check_dtype=False, rtol=1e-12)
     bg_bb.check_counts(found["frequency"], found["recency"], found["T"])
-    without = count_opportunities(count_purchases(ibis.memtable(log)), END, opportunity).order_by("customer_id")
-    pd.testing.assert_frame_equal(without.to_pandas(), found.iloc[:, :8])
+    starts = expected[["first", "last"]].map(lambda at: start_of(at, opportunity))
+    pd.testing.assert_frame_equal(by_days[["first", "last"]], starts, check_dtype=False)
+    whole = by_days["T"] == 0  # acquired in the last period
+    assert (found.loc[whole, "T"] == 0).all()
 
 
-def test_rows_group_as_those_of_customers(log):
-    customers = count_opportunities(count_purchases(ibis.memtable(log)), END, "quarter")
-    rows = count_rows(customers).to_pandas()
-    assert list(rows) == ["frequency", "recency", "T", "customers"]
-    assert rows["customers"].sum() == customers.count().to_pandas() > 1.5 * len(rows)
+@pytest.mark.parametrize(("opportunity", "ahead"), [("week", 52.0), ("month", 12.0), ("quarter", 4.0), ("year", 1.0)])
+def test_the_clock_goes_on_by_one_a_period(opportunity, ahead):
+    now = pd.Timestamp(last_period(date(2024, 12, 29), opportunity))
+    clock = clock_opportunities(now, date(2010, 5, 5), 400.0, opportunity)
+    later = now + (pd.Timedelta(weeks=52) if opportunity == "week" else pd.DateOffset(years=1))
+    days = (later - now).days
+    assert clock.ahead(np.array([days]), 3)[:, 0] == pytest.approx([ahead] * 3, abs=1e-9)
+    assert clock.elapsed(np.array([0.0]))[0] == 0.0 and clock.plain
 
 
 @pytest.mark.parametrize(
@@ -127,19 +139,14 @@ def test_only_whole_periods_count(end, opportunity, expected):
     assert last_whole_period(end, opportunity) == expected
 
 
-def test_opportunities_between_days():
-    assert opportunities_between(date(2024, 1, 1), date(2027, 1, 1), "year") == 3
-    assert opportunities_between(date(2024, 1, 1), date(2024, 4, 1), "quarter") == 1
-    assert opportunities_between(date(2024, 2, 1), date(2024, 2, 15), "month") == pytest.approx(14 / 29)
-    assert opportunities_between(date(2024, 1, 1), date(2024, 7, 1), "year") == pytest.approx(182 / 366)
-    for days in (0, 1, 7, 365, 4000):
-        until = date(1965, 3, 3) + timedelta(days=days)
-        assert opportunities_between(date(1965, 3, 3), until, "week") == pytest.approx(days / 7, abs=1e-9)
+def test_parts_of_a_period_go_by_its_days():
+    clock = clock_opportunities(pd.Timestamp(2024, 1, 1), date(2020, 1, 1), 400.0, "year")
+    assert clock.ahead(np.array([182.0]), 1)[0, 0] == pytest.approx(182 / 366)
 
 
-def test_unknown_lengths_are_refused(log):
+def test_unknown_lengths_are_refused():
     with pytest.raises(ValueError, match="opportunity is 'day'; allowed are week, month, quarter, year"):
-        count_opportunities(ibis.memtable(log), END, "day")
+        clock_opportunities(pd.Timestamp(2024, 1, 1), date(2020, 1, 1), 30.0, "day")
 
 
 def test_a_log_of_yearly_purchases_recovers_its_model():
@@ -148,14 +155,13 @@ def test_a_log_of_yearly_purchases_recovers_its_model():
     if not path.is_file():
         pytest.skip(f"{path.name} is not in {DATA}; set CVM_DATA to the folder that holds it")
     log = pd.read_csv(path, parse_dates=["date"]).assign(value=1.0).astype({"customer_id": str})
-    purchases = count_purchases(ibis.memtable(log))
-    table = count_opportunities(purchases, date(1977, 12, 31), "year", holdout_end=date(1983, 12, 31))
-    customers = table.to_pandas()
+    by_days, customers = count(log, date(1977, 12, 31), "year", date(1983, 12, 31))
     by_year = log["date"].dt.year.value_counts()
-    assert len(customers) == 10_000 and (customers["T"] == 7).all() and (customers["holdout_T"] == 6).all()
+    assert len(customers) == 10_000 and np.allclose(customers["T"], 7) and (by_days["holdout_T"] == 365 * 6 + 1).all()
     assert customers["frequency"].sum() == by_year.loc[1971:1977].sum()
     assert customers["holdout_frequency"].sum() == by_year.loc[1978:].sum()
-    rows = count_rows(table).to_pandas()
+    keys = ["frequency", "recency", "T"]
+    rows = customers[keys].round(9).groupby(keys).size().reset_index(name="customers")
     assert len(rows) == 29  # 7 * 8 / 2 + 1, every possible pair
     fitted = bg_bb.fit_maximum_likelihood(rows["frequency"], rows["recency"], rows["T"], rows["customers"])
     expected = 10_000 * np.diff(bg_bb.expected_since_start(np.arange(14.0), *fitted.parameters.values()))

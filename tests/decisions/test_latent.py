@@ -9,7 +9,6 @@ from cvmlib.clv.families.registry import FAMILIES
 from cvmlib.clv.purchase_model import Draws
 from cvmlib.clv.spend_model import Draws as SpendDraws
 from cvmlib.decisions.latent import DAYS_PER_YEAR, infer_rates, infer_spend
-from cvmlib.errors import UnfitModelError
 
 PARAMETERS = {
     "bg_nbd": (0.8, 150.0, 0.5, 3.5),
@@ -78,6 +77,23 @@ def test_spend_is_the_posterior_of_gamma_gamma():
     assert table.shape == (2, 2) and special.gammaincc(q, p * gamma / 50.0) == pytest.approx(table[0, 0])
 
 
-def test_families_without_gamma_rates_are_refused():
-    with pytest.raises(UnfitModelError, match="BG/BB"):
-        infer_rates(Draws(FAMILIES["bg_bb"], (np.ones(2),) * 4), ROWS)
+def test_chances_at_opportunities_hold_among_simulated_customers():
+    rng = np.random.default_rng(3)
+    parameters, size, seen = (1.2, 0.8, 0.7, 2.8), 30_000, 8
+    chance, leaves = rng.beta(*parameters[:2], size), rng.beta(*parameters[2:], size)
+    there = rng.geometric(np.maximum(leaves, 1e-12))[:, None] > np.arange(seen) + 1
+    bought = there & (rng.random((size, seen)) < chance[:, None])
+    frequency = bought.sum(axis=1)
+    recency = np.where(frequency > 0, seen - bought[:, ::-1].argmax(axis=1), 0)
+    rows = pd.DataFrame({"frequency": frequency, "recency": recency, "T": seen})
+    alike, of_row = np.unique(rows.to_numpy(), axis=0, return_inverse=True)
+    draws_of = Draws(FAMILIES["bg_bb"], tuple(np.full(3, value) for value in parameters))
+    rates = infer_rates(draws_of, pd.DataFrame(alike, columns=list(rows)), per_year=4.0)
+    alive = there[:, -1]
+    known = FAMILIES["bg_bb"].probability_alive(*alike.T, *parameters)
+    assert np.allclose(rates.moment(0), known, atol=0.005)
+    found = rates.chance_above(4 * 0.6)[of_row]
+    for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.0)):
+        here = (found >= low) & (found <= high)
+        error = 4 * np.sqrt(0.25 / here.sum()) + 0.015
+        assert here.sum() > 100 and abs((alive & (chance > 0.6))[here].mean() - found[here].mean()) < error

@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cvmlib.decisions.scorer import Scorer
+from cvmlib.errors import ConfigError
 from cvmlib.portfolio import Portfolio, read_portfolio
 from cvmlib.reporting.build import build_reports
 from cvmlib.tables.checks import check_unit
@@ -90,6 +92,40 @@ def test_cdnow_pages_tell_the_holdout(cdnow):
     assert tracking["Actual"].iloc[-1] == 2_457 + 1_882
     assert "8 rows (0.1 %) have the value zero" in plain(pages["index.html"])
     assert not [page for page in pages.values() if str(portfolio.root) in page or str(DATA) in page]
+
+
+@pytest.fixture(scope="module")
+def donors(tmp_path_factory) -> tuple[Portfolio, str]:
+    """Build the value page of a unit that counts years."""
+    folder = tmp_path_factory.mktemp("donors")
+    notebooks = ("models/clv.ipynb", "reports/03_value.ipynb")
+    portfolio = make_example(folder, "donors", "discrete_sim_elog.csv.gz", notebooks)
+    result = build_reports(portfolio, jobs=1)
+    assert result.failures == ()
+    return portfolio, plain((portfolio.reports_dir / "donors" / "value.html").read_text())
+
+
+def test_a_unit_of_yearly_opportunities_is_valued_by_years(donors):
+    portfolio, page = donors
+    totals = json.loads((portfolio.build_dir / "units" / "donors" / "totals.json").read_text())
+    log = pd.read_csv(DATA / "clv" / "discrete_sim_elog.csv.gz", parse_dates=["date"])
+    held = int((log["date"].dt.year > 1980).sum())
+    assert totals["model"]["family"] == "bg_bb" and totals["holdout"]["actual"] == held
+    assert totals["holdout"]["low"] <= held <= totals["holdout"]["high"]
+    assert abs(totals["holdout"]["bias"]) < 0.03
+    customers = pd.read_parquet(portfolio.build_dir / "units" / "donors" / "value.parquet")
+    assert len(customers) == 10_000 and customers["value"].max() < 5 * 50.0
+    assert customers["purchases_high"].max() <= 5  # a year each
+    assert "a year in which a customer buys counts as one" in page and "counted by the year" in page
+    assert "Customers buy once or not at all in a year" in page
+    cut = portfolio.model_copy(update={"end_of_observation": pd.Timestamp("1983-11-30").date()})
+    report = check_unit(cut, "donors")
+    assert report.end_of_observation.isoformat() == "1982-12-31"
+
+
+def test_a_unit_of_opportunities_is_not_scored_between_two_builds(donors):
+    with pytest.raises(ConfigError, match="units.donors.opportunity is year"):
+        Scorer(donors[0], "donors")
 
 
 def find(report: CheckReport, kind: str) -> Problem:

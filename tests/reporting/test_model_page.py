@@ -44,7 +44,10 @@ def make_bases(**labels: str) -> dict[str, SimpleNamespace]:
     gaps = gaps.assign(squares=200 * 4 * 10.5**2, squares_squared=200 * (4 * 10.5**2) ** 2 * 1.0001)
     return {
         name: SimpleNamespace(
-            unit=SimpleNamespace(name=name, label=label), gaps=gaps, count_rows=lambda: ROWS, end=date(2026, 6, 30)
+            unit=SimpleNamespace(name=name, label=label, opportunity=None),
+            gaps=gaps,
+            count_rows=lambda: ROWS,
+            end=date(2026, 6, 30),
         )
         for name, label in labels.items()
     }

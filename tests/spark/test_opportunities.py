@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvmlib.clv.opportunities import OPPORTUNITIES, count_opportunities
+from cvmlib.clv.counts import count_customers, count_purchases
+from cvmlib.periods import OPPORTUNITIES, last_whole_period
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def purchases(tmp_path_factory):
     frame = pd.DataFrame(
         {
             "customer_id": [f"c{number}" for number in rng.integers(0, 200, days.size)],
-            "period": pd.to_datetime(seconds, unit="s").astype("datetime64[us]"),
+            "date": pd.to_datetime(seconds, unit="s").astype("datetime64[us]"),
             "value": rng.lognormal(3, 1, days.size).round(2),
         }
     )
@@ -31,9 +32,9 @@ def purchases(tmp_path_factory):
 def test_opportunities_are_counted_the_same(purchases, spark, duckdb, opportunity):
     counted = []
     for con in (duckdb, spark):
-        table = count_opportunities(
-            con.read_parquet(purchases), date(2022, 5, 20), opportunity, holdout_end=date(2025, 7, 1)
-        )
+        counted_by = count_purchases(con.read_parquet(purchases), opportunity)
+        ends = [last_whole_period(day, opportunity) for day in (date(2022, 5, 20), date(2025, 7, 1))]
+        table = count_customers(counted_by, ends[0], time_unit=opportunity, holdout_end=ends[1])
         frame = table.to_pandas().sort_values("customer_id", ignore_index=True)
         counted.append(frame.astype({name: "datetime64[us]" for name in ("first", "last")}))
     ours, theirs = counted

@@ -9,17 +9,14 @@ Symbols of the literature: ``frequency`` is x, ``recency`` is t_x, ``T`` is T (F
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from cvmlib.tables.cleaning import start_of_period
-
-SECONDS = {"hour": 3_600, "day": 86_400, "week": 604_800}
-DAY = 86_400
+from cvmlib.periods import SECONDS, last_period, start_of_period
 
 
 def count_purchases(transactions: ir.Table, time_unit: str = "day") -> ir.Table:
@@ -33,7 +30,7 @@ def count_purchases(transactions: ir.Table, time_unit: str = "day") -> ir.Table:
     ----------
     transactions : ibis Table
         ``customer_id`` (string), ``date`` (timestamp), ``value`` (money; negative is a return), already cleaned.
-    time_unit : {"hour", "day", "week"}
+    time_unit : {"hour", "day", "week", "month", "quarter", "year"}
         Resolution of counting. Weeks begin on Monday.
 
     Returns
@@ -41,8 +38,6 @@ def count_purchases(transactions: ir.Table, time_unit: str = "day") -> ir.Table:
     ibis Table
         ``customer_id``, ``period`` (timestamp, start of the period), ``value`` (money, zero or more).
     """
-    if time_unit not in SECONDS:
-        raise ValueError(f"time_unit is {time_unit!r}; allowed are {', '.join(SECONDS)}")
     periods = transactions.select("customer_id", period=start_of_period(transactions.date, time_unit), value="value")
     net = periods.group_by("customer_id", "period").agg(value=_exact(periods.value.sum()), least=periods.value.min())
     return net.filter((net.value > 0) | (net.least == 0)).drop("least")
@@ -100,14 +95,6 @@ def count_returns(transactions: ir.Table, time_unit: str = "day") -> Returns:
     share = min(returned / bought, 1.0)
     noise = max(rr - 2.0 * share * br + share**2 * bb, 0.0) / bought
     return Returns(float(share), float(np.sqrt(noise / bought)), float(noise))
-
-
-def last_period(end: date, time_unit: str = "day") -> datetime:
-    """Start of the last period that ends with the day `end`."""
-    midnight = datetime.combine(end, time())
-    if time_unit == "hour":
-        return midnight + timedelta(hours=23)
-    return midnight - timedelta(days=midnight.weekday()) if time_unit == "week" else midnight
 
 
 def count_customers(
@@ -171,7 +158,7 @@ def count_customers(
     )
     if holdout_end is None:
         return result
-    length = (last_period(holdout_end, time_unit) - last_period(end, time_unit)).total_seconds() / DAY
+    length = (last_period(holdout_end, time_unit) - last_period(end, time_unit)).total_seconds() / SECONDS["day"]
     return result.mutate(holdout_frequency=result.holdout_frequency.cast("int64"), holdout_T=ibis.literal(length))
 
 
@@ -211,4 +198,4 @@ def _exact(total: ir.FloatingValue) -> ir.FloatingValue:
 
 
 def _days_between(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.FloatingValue:
-    return (later.epoch_seconds() - earlier.epoch_seconds()).cast("float64") / DAY
+    return (later.epoch_seconds() - earlier.epoch_seconds()).cast("float64") / SECONDS["day"]

@@ -9,6 +9,7 @@ import pandas as pd
 from cvmlib.clv import comparison, independence, scores, timing, validation, value
 from cvmlib.clv.prepare import UnitBase
 from cvmlib.clv.study import Models, days_ahead, last_seen, predict_unit
+from cvmlib.periods import list_starts
 from cvmlib.portfolio import Portfolio
 
 _TRACKING_DRAWS = 40
@@ -75,11 +76,12 @@ def judge_unit(base: UnitBase, models: Models, trial: Trial | None, prediction: 
     return validation.judge(
         models.purchases[base.unit.name].diagnostics,
         spend,
-        timing.estimate_regularity(base.gaps),
+        timing.estimate_regularity(base.gaps) if base.gaps is not None else None,
         trial and trial.scores,
         repeat,
         check_spend(base, models, prediction),
         stages=models.choice.stages[base.unit.name],
+        opportunity=base.unit.opportunity,
     )
 
 
@@ -118,7 +120,11 @@ def track_unit(base: UnitBase, models: Models) -> pd.DataFrame:
     log = known.group_by("period").agg(purchases=known.count()).order_by("period").to_pandas()
     origin = starts["first"].min().normalize()
     length = float((pd.Timestamp(base.end) - origin).days)
-    days = np.unique(np.r_[np.arange(0.0, length, 7.0), length])
+    if base.unit.opportunity:
+        periods = list_starts(origin.date(), base.end, base.unit.opportunity)[:-1]
+        days = np.array([(start - origin.date()).days for start in periods], dtype=float)
+    else:
+        days = np.unique(np.r_[np.arange(0.0, length, 7.0), length])
     first_days = (starts["first"] - origin).dt.days.to_numpy(dtype=float)
     name = base.unit.name
     calendar, draws = models.calendars[name], models.purchases[name].draws_by_pattern(name, _TRACKING_DRAWS)

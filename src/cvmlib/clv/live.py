@@ -25,6 +25,7 @@ from cvmlib.clv.study import Models, look_ahead, state_terms
 from cvmlib.clv.terms import Terms
 from cvmlib.clv.value import count_mean_draws
 from cvmlib.errors import UnfitModelError
+from cvmlib.periods import PER_YEAR
 from cvmlib.portfolio import Portfolio
 
 Array = npt.NDArray[np.float64]
@@ -62,6 +63,12 @@ class Live:
     now: pd.Timestamp
     months: int
     time_unit: str
+
+    @property
+    def opportunities_per_year(self) -> float | None:
+        """Opportunities in a year, where the model counts these; None where it measures time."""
+        family = next(iter(self.purchases.values())).family
+        return None if any(parameter.per_time for parameter in family.parameters) else PER_YEAR[self.time_unit]
 
     def on(self, day: pd.Timestamp) -> "Live":
         """Return the posterior as it looks ahead from the period that starts at `day`."""
@@ -161,7 +168,7 @@ def take_live(portfolio: Portfolio, base: UnitBase, models: Models) -> Live:
     spend = SpendDraws(*(values[order] for values in (outlook.spend.p, outlook.spend.q, outlook.spend.gamma)))
     calendar = replace(calendar, paths=calendar.paths[chosen])
     terms = state_terms(portfolio, base)
-    return Live(name, kept, spend, calendar, terms, base.now, portfolio.horizon_months, portfolio.time_unit)
+    return Live(name, kept, spend, calendar, terms, base.now, portfolio.horizon_months, base.time_unit)
 
 
 def live_path(portfolio: Portfolio, unit: str) -> Path:

@@ -1,146 +1,54 @@
-"""From purchases to counts of opportunities: the weeks, months, quarters or years of the calendar with a purchase.
+"""The clock of a unit whose customers can buy once a week, month, quarter or year: it counts those opportunities.
 
-Where customers can buy once a period, or the period is what matters (yearly donations, a weekly service), a purchase
-model of discrete opportunities (`families.bg_bb`) counts periods instead of days. All work is an Ibis expression, as
-in `cvmlib.clv.counts`, and `counts.count_rows` takes the result as it takes that of `counts.count_customers`.
-
-The period of a customer's first purchase is his acquisition; his opportunities are the periods after it. Only whole
-periods count: one that was not over at the end of the observation is left out with the purchases in it.
+Where the period is what matters (yearly donations, a weekly service), purchases are counted by it
+(`cvmlib.periods`), so first and last purchase and the end of the observation are starts of periods. On a clock
+that goes on by one in each of them, recency and T are whole numbers of opportunities, as the BG/BB wants them (Fader,
+Hardie and Shang 2010); a window of the forecast that ends within a period has a part of it. Everything else of a study
+goes by days, as for other units.
 """
 
 from datetime import date, timedelta
 
-import ibis
-import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
-OPPORTUNITIES = ("week", "month", "quarter", "year")
+from cvmlib.clv.calendar import Calendar
+from cvmlib.clv.families.registry import BG_BB
+from cvmlib.periods import list_starts
 
-_FREQUENCIES = {"week": "W-SUN", "month": "M", "quarter": "Q-DEC", "year": "Y-DEC"}
-_PER_YEAR = {"month": 12, "quarter": 4, "year": 1}
-_WEEK = 604_800
-_MONDAY = 259_200  # seconds from Monday, 29 December 1969, to the epoch
-
-
-def count_opportunities(
-    purchases: ir.Table, end: date, opportunity: str = "year", *, holdout_end: date | None = None
-) -> ir.Table:
-    """Count in how many of his opportunities every customer bought, and in how many of the holdout's.
-
-    Parameters
-    ----------
-    purchases : ibis Table
-        Result of `counts.count_purchases`, counted by the hour or day (by the week only for weekly opportunities).
-    end : date
-        Last day of the observation (of the calibration, when there is a holdout). Customers first seen after the last
-        whole period up to it are left out.
-    opportunity : {"week", "month", "quarter", "year"}
-        Length of an opportunity, by the calendar. Weeks begin on Monday.
-    holdout_end : date, optional
-        Last day of the holdout, which begins after the last whole period up to `end` and ends with one itself.
-
-    Returns
-    -------
-    ibis Table
-        One row per customer: ``customer_id``, ``first`` and ``last`` (timestamps of purchases), ``frequency``
-        (opportunities with a purchase), ``recency`` (number of the last of them, 0 if none) and ``T``
-        (opportunities), ``monetary_value`` (mean value of an opportunity with a purchase; 0 without any),
-        ``total_value``; with a holdout also ``holdout_frequency``, ``holdout_value`` (money) and ``holdout_T``
-        (opportunities).
-
-    Raises
-    ------
-    ValueError
-        An unknown length of an opportunity.
-    """
-    cut = _last_whole(end, opportunity)
-    until = cut if holdout_end is None else _last_whole(holdout_end, opportunity)
-    bought = purchases.select("customer_id", "period", "value", number=_number(purchases.period, opportunity))
-    bought = bought.filter(bought.number <= until)
-    periods = bought.group_by("customer_id", "number").agg(
-        first=bought.period.min(), last=bought.period.max(), value=_exact(bought.value.sum())
-    )
-    seen = periods.number <= cut
-    counted = periods.group_by("customer_id").agg(
-        first=periods["first"].min(),
-        last=periods["last"].max(where=seen),
-        acquired=periods.number.min(),
-        latest=periods.number.max(where=seen),
-        periods=seen.sum(),
-        first_value=periods.value.argmin(periods.number),
-        total_value=_exact(periods.value.sum(where=seen)),
-        holdout_frequency=(~seen).sum(),
-        holdout_value=_exact(periods.value.sum(where=~seen)),
-    )
-    counted = counted.filter(counted.acquired <= cut)
-    frequency = counted.periods - 1
-    repeat_value = ibis.greatest(_exact(counted.total_value - counted.first_value), 0.0)
-    result = counted.select(
-        "customer_id",
-        "first",
-        "last",
-        frequency=frequency.cast("int64"),
-        recency=(counted.latest - counted.acquired).cast("float64"),
-        T=(ibis.literal(cut, type="int64") - counted.acquired).cast("float64"),
-        monetary_value=ibis.ifelse(frequency > 0, repeat_value / ibis.greatest(frequency, 1), 0.0),
-        total_value="total_value",
-        holdout_frequency=counted.holdout_frequency.cast("int64"),
-        holdout_value=counted.holdout_value.fill_null(0.0),
-        holdout_T=ibis.literal(float(until - cut)),
-    )
-    return result if holdout_end else result.drop("holdout_frequency", "holdout_value", "holdout_T")
+NAMES = {
+    "week": "weeks",
+    "month": "months",
+    "quarter": "quarters of a year",
+    "year": "years",
+}
+"""Plural of each opportunity."""
+_EPOCH = date(1970, 1, 1)
 
 
-def opportunities_between(start: date, end: date, opportunity: str) -> float:
-    """How many opportunities lie between two mornings, the parts of a period by its days: edges of forecast windows.
+def clock_opportunities(now: pd.Timestamp, first: date, horizon: float, opportunity: str) -> Calendar:
+    """Return the clock of a unit, which goes on by one in each period.
 
     Parameters
     ----------
-    start, end : date
-        First day of the window and first day after it.
+    now : Timestamp
+        Start of the last period observed, from which the future is counted.
+    first : date
+        Day of the first purchase, or before it.
+    horizon : float
+        Days ahead that are asked for.
     opportunity : {"week", "month", "quarter", "year"}
         Length of an opportunity.
     """
-    return _position(end, opportunity) - _position(start, opportunity)
+    last = now.date() + timedelta(days=int(np.ceil(horizon)) + 1)
+    edges = np.array([(start - _EPOCH).days for start in list_starts(first, last, opportunity)], dtype=float)
+    pace, nothing = 1.0 / np.diff(edges), np.zeros(len(edges) - 1)
+    return Calendar(float((now.date() - _EPOCH).days), edges, pace, pace[None], {}, nothing, nothing)
 
 
-def last_whole_period(end: date, opportunity: str) -> date:
-    """Last day of the last period that is over with the day `end`, up to which opportunities are counted."""
-    period = pd.Period(end + timedelta(days=1), _frequency(opportunity))
-    return period.start_time.date() - timedelta(days=1)
-
-
-def _last_whole(end: date, opportunity: str) -> int:
-    return int(_position(last_whole_period(end, opportunity), opportunity))
-
-
-def _position(day: date, opportunity: str) -> float:
-    """Number of the period of a day, as in `_number`, and the part of it that is over in the morning."""
-    period = pd.Period(day, _frequency(opportunity))
-    start, following = period.start_time, (period + 1).start_time
-    if opportunity == "week":
-        number = (start - pd.Timestamp("1969-12-29")) // pd.Timedelta(weeks=1)
-    else:
-        per_year = _PER_YEAR[opportunity]
-        number = start.year * per_year + (start.month - 1) * per_year // 12
-    return number + (pd.Timestamp(day) - start) / (following - start)
-
-
-def _frequency(opportunity: str) -> str:
-    if opportunity not in OPPORTUNITIES:
-        raise ValueError(f"opportunity is {opportunity!r}; allowed are {', '.join(OPPORTUNITIES)}")
-    return _FREQUENCIES[opportunity]
-
-
-def _number(at: ir.TimestampValue, opportunity: str) -> ir.IntegerValue:
-    """Number of a moment's period, consecutive over the calendar."""
-    if opportunity == "week":
-        return ((at.truncate("W").epoch_seconds() + _MONDAY) / _WEEK).round().cast("int64")
-    year = at.year().cast("int64")
-    within = {"month": at.month() - 1, "quarter": at.quarter() - 1, "year": ibis.literal(0)}[opportunity]
-    return year * _PER_YEAR[opportunity] + within.cast("int64")
-
-
-def _exact(total: ir.FloatingValue) -> ir.FloatingValue:
-    """Round a sum of money far below the smallest coin, as `counts.count_customers` does."""
-    return total.round(6)
+def explain_choice(opportunity: str) -> str:
+    """Say why a unit of opportunities has its purchase model."""
+    return (
+        f"Its customers are counted by {NAMES[opportunity]} with a purchase, each of which is one opportunity to buy "
+        f"or not; {BG_BB.title} is the model of such counts."
+    )

@@ -17,6 +17,7 @@ from cvmlib.business_unit import BusinessUnit
 from cvmlib.clv import counts, timing
 from cvmlib.clv.covariates import Covariates, assign_patterns, find_covariates
 from cvmlib.errors import DataError
+from cvmlib.periods import last_period, last_whole_period
 from cvmlib.portfolio import Portfolio
 from cvmlib.tables.checks import check_unit
 from cvmlib.tables.cleaning import clean_keyed, clean_transactions
@@ -66,21 +67,32 @@ class UnitBase:
         return self.returns.share
 
     @property
-    def now(self) -> pd.Timestamp:
-        """Start of the last period observed, from which ages are counted back."""
-        return pd.Timestamp(counts.last_period(self.end, self.portfolio.time_unit))
+    def time_unit(self) -> str:
+        """Period by which the unit's purchases are counted."""
+        return resolution(self.portfolio, self.unit)
 
     @property
-    def gaps(self) -> pd.DataFrame:
-        """Squared gaps between purchases, see `cvmlib.clv.timing.count_gaps`."""
-        return pd.read_parquet(self.folder / "gaps.parquet")
+    def pool(self) -> str:
+        """Name of the units it borrows strength from: those of its pool whose purchases mean the same."""
+        counted = self.unit.opportunity and f"by {self.unit.opportunity}"
+        return " ".join(filter(None, (self.unit.pool, counted)))
+
+    @property
+    def now(self) -> pd.Timestamp:
+        """Start of the last period observed, from which ages are counted back."""
+        return pd.Timestamp(last_period(self.end, self.time_unit))
+
+    @property
+    def gaps(self) -> pd.DataFrame | None:
+        """Squared gaps between purchases, see `cvmlib.clv.timing.count_gaps`; None for a unit of opportunities."""
+        return None if self.unit.opportunity else pd.read_parquet(self.folder / "gaps.parquet")
 
     def gap_pairs(self, *, calibration: bool = False) -> pd.DataFrame:
         """Gaps between purchases by the days they begin and end, see `cvmlib.clv.timing.count_pairs`."""
         pairs = pd.read_parquet(self.folder / "pairs.parquet")
         if not calibration:
             return pairs
-        last = pd.Timestamp(counts.last_period(self.calibration_end, self.portfolio.time_unit))
+        last = pd.Timestamp(last_period(self.calibration_end, self.time_unit))
         return pairs[pairs["after"] <= (last - pd.Timestamp(0)) / pd.Timedelta(days=1)]
 
     def count_rows(self, *, calibration: bool = False, spend: bool = False, holdout: bool = False) -> pd.DataFrame:
@@ -100,6 +112,11 @@ class UnitBase:
         rows = counts.count_rows(table, by=["pattern"], columns=columns).to_pandas()
         rows.insert(0, "unit", self.unit.name)
         return rows
+
+
+def resolution(portfolio: Portfolio, unit: BusinessUnit) -> str:
+    """Period by which a unit's purchases are counted: its opportunity, else the portfolio's unit of time."""
+    return unit.opportunity or portfolio.time_unit
 
 
 def unit_folder(portfolio: Portfolio, unit: str) -> Path:
@@ -132,7 +149,7 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
     report = check_unit(portfolio, unit)
     written = [_write_text(folder / "checks.json", report.to_json())]
     report.raise_if_fatal()
-    end, time_unit = report.end_of_observation, portfolio.time_unit
+    end, time_unit = report.end_of_observation, resolution(portfolio, portfolio.units[unit])
     copies = any(problem.kind == "duplicate_rows" for problem in report.problems)
     transactions = clean_transactions(mapped_table(portfolio, unit, "transactions"), end, deduplicate=copies)
     purchases = folder / "purchases.parquet"
@@ -155,7 +172,7 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
         )
     customers = assign_patterns(customers, known, found)
     write_table(customers.order_by("customer_id"), folder / "customers.parquet")
-    split = calibration_end(portfolio, end, log)
+    split = calibration_end(portfolio, portfolio.units[unit], end, log)
     if split is not None:
         calibration = counts.count_customers(log, split, time_unit=time_unit, holdout_end=end)
         calibration = assign_patterns(calibration, known, found)
@@ -163,15 +180,17 @@ def prepare_unit(portfolio: Portfolio, unit: str) -> list[Path]:
         written.append(folder / "calibration.parquet")
     else:
         (folder / "calibration.parquet").unlink(missing_ok=True)
-    write_table(timing.count_gaps(log, end, time_unit), folder / "gaps.parquet")
-    write_table(timing.count_pairs(log), folder / "pairs.parquet")
+    if not portfolio.units[unit].opportunity:
+        write_table(timing.count_gaps(log, end, time_unit), folder / "gaps.parquet")
+        write_table(timing.count_pairs(log), folder / "pairs.parquet")
+        written += [folder / "gaps.parquet", folder / "pairs.parquet"]
     facts = {
         "end": end.isoformat(),
         "calibration_end": split and split.isoformat(),
         "returns": asdict(counts.count_returns(transactions, time_unit)),
         "covariates": found.as_dict(),
     }
-    written += [purchases, folder / "customers.parquet", folder / "gaps.parquet", folder / "pairs.parquet"]
+    written += [purchases, folder / "customers.parquet"]
     return [*written, _write_text(folder / "base.json", json.dumps(facts, indent=1))]
 
 
@@ -196,7 +215,7 @@ def load_unit(portfolio: Portfolio, unit: str) -> UnitBase:
     )
 
 
-def calibration_end(portfolio: Portfolio, end: date, purchases: ir.Table) -> date | None:
+def calibration_end(portfolio: Portfolio, unit: BusinessUnit, end: date, purchases: ir.Table) -> date | None:
     """Last day of the calibration, or None when the history before it is too short to learn from.
 
     The calibration must hold at least 20 customers who bought again in it.
@@ -204,7 +223,8 @@ def calibration_end(portfolio: Portfolio, end: date, purchases: ir.Table) -> dat
     if not portfolio.holdout_months:
         return None
     split = counts.holdout_split(end, portfolio.holdout_months)
-    known = counts.count_customers(purchases, split, time_unit=portfolio.time_unit)
+    split = last_whole_period(split, unit.opportunity) if unit.opportunity else split
+    known = counts.count_customers(purchases, split, time_unit=resolution(portfolio, unit))
     repeat = int((known.frequency > 0).sum().to_pandas() or 0)
     return split if repeat >= 20 else None
 

@@ -120,6 +120,7 @@ def save_unit(
             "title": choice.title(name),
             "stages": choice.stages[name],
             "reason": choice.reasons.get(name, ""),
+            "opportunity": base.unit.opportunity,
         },
         "customers": int(prediction.rows["customers"].sum()),
         "alive": float(prediction.rows["p_alive"] @ prediction.rows["customers"]),

@@ -11,16 +11,17 @@ import numpy as np
 import pandas as pd
 
 from cvmlib import inference
-from cvmlib.clv import acquisition, purchase_model, spend_model, timing, value
+from cvmlib.clv import acquisition, opportunities, purchase_model, spend_model, timing, value
 from cvmlib.clv.ahead import DAYS_PER_YEAR, Ahead, Outlook, month_edges
 from cvmlib.clv.calendar import Calendar, estimate_calendars, plain_calendar, read_history
 from cvmlib.clv.choice import Choice, choose_families, join_choices
-from cvmlib.clv.counts import last_period
 from cvmlib.clv.covariates import read_pattern
 from cvmlib.clv.expectation import probability_alive_later
+from cvmlib.clv.families.registry import BG_BB
 from cvmlib.clv.predictive import purchase_probabilities
 from cvmlib.clv.prepare import UnitBase, load_unit, unit_folder
 from cvmlib.errors import UnfitModelError
+from cvmlib.periods import last_period
 from cvmlib.portfolio import Portfolio
 
 #: Added to the portfolio's seed, so that each simulation has a stream of its own.
@@ -123,10 +124,8 @@ def fit_models(
     sampling = inference.Sampling(**settings.model_dump(), seed=portfolio.seed)
     rows = {base.unit.name: base.count_rows(calibration=calibration) for base in used}
     spend = pd.concat([base.count_rows(calibration=calibration, spend=True) for base in used], ignore_index=True)
-    pools = {base.unit.name: base.unit.pool for base in used}
-    calendars = {base.unit.name: plain_calendar() for base in used}
-    if calendar:
-        calendars = _estimate_calendars(portfolio, used, rows, pools, calibration)
+    pools = {base.unit.name: base.pool for base in used}
+    calendars = _set_clocks(portfolio, used, rows, calibration, calendar)
     chosen = _choose(portfolio, used, calendars, calibration, like)
     converted = pd.concat([calendars[name].convert(table) for name, table in rows.items()], ignore_index=True)
     covariates = {base.unit.name: base.covariates.columns for base in used}
@@ -151,9 +150,15 @@ def _choose(
     """Choose the models of the units that have none in `like`."""
     known = {base.unit.name for base in used} & set(like.choice.families) if like else set()
     rows, log_gaps, horizons = {}, {}, {}
+    by_opportunity = [base for base in used if base.unit.opportunity]
+    fixed = Choice(
+        {base.unit.name: BG_BB for base in by_opportunity},
+        {base.unit.name: 1 for base in by_opportunity},
+        {base.unit.name: opportunities.explain_choice(base.unit.opportunity) for base in by_opportunity},
+    )
     for base in used:
         name, clock = base.unit.name, calendars[base.unit.name]
-        if name in known:
+        if name in known or base.unit.opportunity:
             continue
         rows[name] = clock.convert(base.count_rows(calibration=calibration, holdout=calibration))
         log_gaps[name] = clock.sum_log_gaps(base.gap_pairs(calibration=calibration))
@@ -163,29 +168,40 @@ def _choose(
     if rows:
         settings = portfolio.sampling
         sampling = inference.Sampling(**settings.model_dump() | {"quick": False}, seed=portfolio.seed)
-        pools = {base.unit.name: base.unit.pool for base in used if base.unit.name in rows}
+        pools = {base.unit.name: base.pool for base in used if base.unit.name in rows}
         new = choose_families(rows, log_gaps, portfolio.purchase_models, sampling, horizons=horizons, pools=pools)
-    return join_choices([choice for choice in (like and like.choice, new) if choice], [b.unit.name for b in used])
+    return join_choices(
+        [choice for choice in (like and like.choice, new, fixed) if choice], [base.unit.name for base in used]
+    )
 
 
-def _estimate_calendars(
+def _set_clocks(
     portfolio: Portfolio,
     used: Sequence[UnitBase],
     rows: Mapping[str, pd.DataFrame],
-    pools: Mapping[str, str],
     calibration: bool,
+    calendar: bool,
 ) -> dict[str, Calendar]:
-    histories = {
-        base.unit.name: read_history(base.purchases, rows[base.unit.name], last_seen(base, calibration))
-        for base in used
-    }
+    """Calendars of the units, estimated unless they count opportunities (or no `calendar` is wanted)."""
     horizon = max(days_ahead(portfolio, base, calibration)[-1] for base in used)
-    return estimate_calendars(histories, horizon, pools=pools, seed=portfolio.seed + _SEED_CALENDAR)
+    found, histories = {}, {}
+    for base in used:
+        name, now = base.unit.name, last_seen(base, calibration)
+        if base.unit.opportunity:
+            first = (now - pd.Timedelta(days=float(rows[name]["T"].max()))).date()
+            found[name] = opportunities.clock_opportunities(now, first, horizon, base.unit.opportunity)
+        elif calendar:
+            histories[name] = read_history(base.purchases, rows[name], now)
+        else:
+            found[name] = plain_calendar()
+    pools = {base.unit.name: base.pool for base in used}
+    found |= estimate_calendars(histories, horizon, pools=pools, seed=portfolio.seed + _SEED_CALENDAR)
+    return {base.unit.name: found[base.unit.name] for base in used}
 
 
 def last_seen(base: UnitBase, calibration: bool) -> pd.Timestamp:
     """Start of the last period that the models have seen."""
-    return pd.Timestamp(last_period(base.calibration_end, base.portfolio.time_unit)) if calibration else base.now
+    return pd.Timestamp(last_period(base.calibration_end, base.time_unit)) if calibration else base.now
 
 
 def days_ahead(portfolio: Portfolio, base: UnitBase, calibration: bool) -> np.ndarray:
@@ -300,8 +316,8 @@ def value_newcomers(portfolio: Portfolio, base: UnitBase, models: Models) -> lis
 
 def compare_regularity(bases: Mapping[str, UnitBase]) -> pd.DataFrame:
     """Tabulate how regularly the customers of each unit buy: estimated Erlang shape with its 90% interval."""
-    found = {name: timing.estimate_regularity(base.gaps) for name, base in bases.items()}
-    rows = [{"unit": name, **r.as_dict()} for name, r in found.items() if r is not None]
+    found = {name: base.gaps is not None and timing.estimate_regularity(base.gaps) for name, base in bases.items()}
+    rows = [{"unit": name, **r.as_dict()} for name, r in found.items() if r]
     return pd.DataFrame(rows, columns=["unit", "k", "low", "high", "customers"])
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize
 
-from cvmlib.clv.counts import SECONDS, last_period
+from cvmlib.periods import SECONDS, last_period
 
 Array = npt.NDArray[np.float64]
 _BOUNDS = (0.02, 200.0)

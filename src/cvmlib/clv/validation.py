@@ -171,6 +171,7 @@ def judge(
     repeat_buyers: int,
     *further: Check,
     stages: int = 1,
+    opportunity: str | None = None,
 ) -> Verdict:
     """Weigh the checks of one unit.
 
@@ -188,11 +189,14 @@ def judge(
         Other checks.
     stages : int
         Erlang shape that the purchase model reckons with; 1 is random timing.
+    opportunity : str, optional
+        Period in which a customer can buy once, where the unit counts these.
     """
     checks = [_check_convergence("purchase model", purchase)]
     if spend is not None:
         checks.append(_check_convergence("spend model", spend))
-    checks += [_check_timing(regularity, stages), *_check_holdout(holdout), _check_repeat_buyers(repeat_buyers)]
+    timed = _pass_timing(opportunity) if opportunity else _check_timing(regularity, stages)
+    checks += [timed, *_check_holdout(holdout), _check_repeat_buyers(repeat_buyers)]
     return Verdict((*checks, *further))
 
 
@@ -240,6 +244,11 @@ def _check_convergence(name: str, diagnostics: Diagnostics) -> Check:
         "fail",
         f"The {name} could not be computed reliably, so its numbers are not to be used: {told}",
     )
+
+
+def _pass_timing(opportunity: str) -> Check:
+    sentence = f"Purchases are counted by the {opportunity}, so their timing within it plays no part."
+    return Check("timing of purchases", "pass", sentence)
 
 
 def _check_timing(regularity: Regularity | None, stages: int) -> Check:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from cvmlib.tables.cleaning import start_of_period
+from cvmlib.periods import start_of_period
 
 Array = npt.NDArray[np.float64]
 

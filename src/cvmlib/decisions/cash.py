@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cvmlib.business_unit import BusinessUnit
-from cvmlib.tables.cleaning import start_of_period
+from cvmlib.periods import start_of_period
 
 
 def count_cash(

@@ -15,11 +15,11 @@ from cvmlib.clv.live import Live, load_live
 from cvmlib.clv.prepare import unit_folder
 from cvmlib.decisions.segments import NONE, BuyerSegments, Nodes, read_criteria
 from cvmlib.decisions.stages import stage_buyers
-from cvmlib.errors import DataError
+from cvmlib.errors import ConfigError, DataError
+from cvmlib.periods import SECONDS
 from cvmlib.portfolio import Portfolio
 
-DAY = 86_400
-SECONDS = {"hour": 3_600, "day": DAY, "week": 7 * DAY}
+DAY = SECONDS["day"]
 _MONDAY = 4 * DAY  # 1970-01-05
 
 
@@ -65,9 +65,19 @@ class Buyers:
         A non-contractual unit that has been fitted.
     windows : iterable of float
         Days ahead over which margins are needed for actions.
+
+    Raises
+    ------
+    ConfigError
+        The unit counts opportunities, which are known when they are over.
     """
 
     def __init__(self, portfolio: Portfolio, unit: str, windows: Iterable[float] = ()) -> None:
+        if opportunity := portfolio.units[unit].opportunity:
+            raise ConfigError(
+                f"units.{unit}.opportunity is {opportunity}: what a customer did counts when that is over, so no event "
+                "changes his scores before the next build. Read value.parquet in the unit's folder instead."
+            )
         self._fitted, criteria = load_live(portfolio, unit), read_criteria(portfolio, unit)
         self._segments = BuyerSegments(self._fitted, criteria) if criteria else None
         self._windows = tuple(sorted(set(windows)))

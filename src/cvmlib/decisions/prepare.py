@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from cvmlib.business_unit import BusinessUnit
-from cvmlib.clv.prepare import write_table
+from cvmlib.clv.prepare import resolution, write_table
 from cvmlib.decisions import add_on, cash
 from cvmlib.errors import ConfigError
 from cvmlib.portfolio import Portfolio
@@ -87,6 +87,7 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport) -> list[P
         The files written, in the unit's folder.
     """
     settings, con = portfolio.units[unit], connect(portfolio, unit)
+    counted = resolution(portfolio, settings)
     folder, end = portfolio.build_dir / "units" / unit, checks.end_of_observation
     tables = {name for name in settings.tables if name not in checks.blocked}
     for name in (CASH, PEOPLE, HOLDINGS, LINES, TOGETHER):
@@ -98,13 +99,13 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport) -> list[P
         log = clean_transactions(mapped_table(portfolio, unit, "transactions", con), end, deduplicate=copies)
         named = "product_id" in log.columns
         if named:
-            _write(add_on.count_lines(log, portfolio.time_unit), folder / LINES, written)
+            _write(add_on.count_lines(log, counted), folder / LINES, written)
         sold = "products" in tables and named
         products = clean_keyed(mapped_table(portfolio, unit, "products", con), "products") if sold else None
-        _write(cash.count_cash(log, settings, products, portfolio.time_unit), folder / CASH, written)
+        _write(cash.count_cash(log, settings, products, counted), folder / CASH, written)
         if products is not None:
             _write(cash.count_holdings(log, products), folder / HOLDINGS, written)
-            _write(add_on.count_together(log, products, portfolio.time_unit), folder / TOGETHER, written)
+            _write(add_on.count_together(log, products, counted), folder / TOGETHER, written)
         elif "products" not in missing:
             missing.append("products")
     if "customers" in tables:

@@ -240,9 +240,11 @@ def _count_outcomes(portfolio: Portfolio, unit: str, filed: pd.DataFrame) -> pd.
 def _count_buyers(portfolio: Portfolio, unit: str, made_on: date, ends: date) -> Outcomes:
     """Purchases and money, by group, of those who were customers on the day of the forecast."""
     from cvmlib.clv.counts import count_customers
+    from cvmlib.clv.prepare import resolution
 
     log = ibis.duckdb.connect().read_parquet(str(portfolio.build_dir / "units" / unit / "purchases.parquet"))
-    table = count_customers(log, made_on, time_unit=portfolio.time_unit, holdout_end=ends)
+    counted = resolution(portfolio, portfolio.units[unit])
+    table = count_customers(log, made_on, time_unit=counted, holdout_end=ends)
     by = {"frequency": table.frequency, "first": table["first"].cast("date")}
     sums = table.group_by(**by).agg(purchases=table.holdout_frequency.sum(), spend=table.holdout_value.sum())
     frame = sums.to_pandas()

@@ -53,6 +53,11 @@ def show_counts(bases: Mapping[str, UnitBase]) -> None:
 def show_timing(bases: Mapping[str, UnitBase]) -> None:
     """Show how regularly the customers of each unit buy, before any model is fitted."""
     table = study.compare_regularity(bases)
+    counted = {base.unit.label: base.unit.opportunity for base in bases.values() if base.unit.opportunity}
+    for label, opportunity in counted.items():
+        show.note(f"{show.text(label)}: purchases are counted by the {opportunity}, so their timing plays no part.")
+    if len(counted) == len(bases):
+        return
     if table.empty:
         show.note("Too few customers bought three times or more to test the timing of their purchases.")
         return

@@ -19,9 +19,14 @@ _LEAVES = {
     "mbg_nbd": "after any purchase, the first included, each with a probability $p$ of their own",
     "mbg_cnbd": "after any purchase, the first included, each with a probability $p$ of their own",
     "pareto_nbd": "at any time, each at a rate $\\mu$ of their own",
+    "bg_bb": "before any of them, each with a probability $\\theta$ of their own",
 }
+_OPPORTUNITIES = "Customers buy once or not at all in a {opportunity}, each with a probability $p$ of their own"
 _RATES = r"$$\lambda \sim \mathrm{Gamma}(r, \alpha), \qquad p \sim \mathrm{Beta}(a, b).$$"
-_PARETO_RATES = r"$$\lambda \sim \mathrm{Gamma}(r, \alpha), \qquad \mu \sim \mathrm{Gamma}(s, \beta).$$"
+_LAWS = {
+    "pareto_nbd": ("Both", r"$$\lambda \sim \mathrm{Gamma}(r, \alpha), \qquad \mu \sim \mathrm{Gamma}(s, \beta).$$"),
+    "bg_bb": ("Both", r"$$p \sim \mathrm{Beta}(\alpha, \beta), \qquad \theta \sim \mathrm{Beta}(\gamma, \delta).$$"),
+}
 
 
 def show_model(unit: UnitValue) -> None:
@@ -30,9 +35,12 @@ def show_model(unit: UnitValue) -> None:
 
 
 def describe_model(model: dict) -> str:
-    """Say in Markdown what a purchase model assumes; keys ``family``, ``title`` and ``stages``."""
-    times = _TIMES["random" if model["stages"] == 1 else "rhythm"].format(stages=model["stages"])
-    varies, law = ("Rates and probabilities", _RATES) if model["family"] != "pareto_nbd" else ("Both", _PARETO_RATES)
+    """Say in Markdown what a purchase model assumes; keys ``family``, ``title``, ``stages`` and ``opportunity``."""
+    if model["opportunity"]:
+        times = _OPPORTUNITIES.format(opportunity=model["opportunity"])
+    else:
+        times = _TIMES["random" if model["stages"] == 1 else "rhythm"].format(stages=model["stages"])
+    varies, law = _LAWS.get(model["family"], ("Rates and probabilities", _RATES))
     return (
         f"{times}, and may leave for good {_LEAVES[model['family']]} ({model['title']}). {varies} vary over the "
         f"customers of a unit:\n\n{law}\n\nA purchase is worth an amount around the customer's own mean, and those "

@@ -57,10 +57,12 @@ def describe_purchases(totals: dict) -> str:
     """Say in one sentence how much they will buy, and what value means."""
     bought = totals["purchases"]
     costs = "after returns and costs" if totals["returned_share"] else "after costs"
+    opportunity = totals["model"]["opportunity"]
+    counted = f" (a {opportunity} in which a customer buys counts as one)" if opportunity else ""
     return (
-        f"They will make {words.between(bought['mean'], bought['low'], bought['high'], 'purchases')}. Value is margin "
-        f"({totals['margin']:.0%} of sales) {costs}, discounted at {totals['discount_rate']:.0%} a year; the range "
-        f"holds what will happen with {_interval(totals)} probability, if customers go on as they did. "
+        f"They will make {words.between(bought['mean'], bought['low'], bought['high'], 'purchases')}{counted}. "
+        f"Value is margin ({totals['margin']:.0%} of sales) {costs}, discounted at {totals['discount_rate']:.0%} a "
+        f"year; the range holds what will happen with {_interval(totals)} probability, if customers go on as they did. "
         "Customers yet to be won are not in it."
     )
 
@@ -298,8 +300,10 @@ def show_unknowns(unit: UnitValue) -> None:
     lines = [
         "What will be done differently from now on: prices, campaigns, assortment and competitors are taken to go "
         "on as they were.",
-        "Shocks of a kind not seen before: the range contains shocks that hit all customers at once as large as those "
-        "of the past, and no larger ones.",
+        "Shocks that hit all customers at once: the range contains none, so that totals are less certain than stated."
+        if totals["model"]["opportunity"]
+        else "Shocks of a kind not seen before: the range contains shocks that hit all customers at once as large as "
+        "those of the past, and no larger ones.",
         f"Customers who will come: only those who bought until {_date(totals['end_of_observation'])} are valued.",
         "Whether a silent customer has left: nobody tells a shop. The probability of being a customer still is "
         "inferred from how long they have been silent, measured by how often they bought.",

@@ -6,7 +6,8 @@ from typing import Any
 import ibis.expr.types as ir
 import pandas as pd
 
-from cvmlib.tables.cleaning import clean_transactions, repeated_rows, start_of_period, usable_transactions
+from cvmlib.periods import start_of_period
+from cvmlib.tables.cleaning import clean_transactions, repeated_rows, usable_transactions
 from cvmlib.tables.findings import SHOWN, Findings, as_rows
 from cvmlib.tables.problems import count_words
 from cvmlib.tables.texts import strip

@@ -14,6 +14,7 @@ from ibis.backends import BaseBackend
 
 from cvmlib.business_unit import BusinessUnit
 from cvmlib.errors import DataError
+from cvmlib.periods import last_whole_period
 from cvmlib.portfolio import Portfolio
 from cvmlib.tables.check_media import check_media
 from cvmlib.tables.check_programs import check_programs
@@ -62,6 +63,7 @@ def check_unit(portfolio: Portfolio, unit: str | BusinessUnit, con: BaseBackend 
         report.problems.append(_without_log(unit))
     elif main in mappings:
         end = end or _guarded(report, unit, main, main, lambda: last_date(mappings[main].kept, main))
+        end = last_whole_period(end, unit.opportunity) if end and unit.opportunity else end
     for name in sorted(mappings, key=lambda table: table != main):
         _guarded(report, unit, main, name, lambda name=name: _check(portfolio, unit, name, mappings[name], end, report))
     if not report.fatal:
@@ -151,7 +153,8 @@ def _check(
 ) -> None:
     findings = Findings(unit.name, name, portfolio.currency, mapping)
     if name == "transactions":
-        facts = check_transactions(findings, end, portfolio.time_unit, portfolio.holdout_months)
+        counted = unit.opportunity or portfolio.time_unit
+        facts = check_transactions(findings, end, counted, portfolio.holdout_months)
     elif name == "subscriptions":
         facts = check_subscriptions(findings, end)
     else:

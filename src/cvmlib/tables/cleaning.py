@@ -12,7 +12,6 @@ from cvmlib.tables.contracts import CONTRACTS
 from cvmlib.tables.mapping import RAW, SOURCE_ROW
 
 EARLIEST = datetime.datetime(1900, 1, 1)
-_TRUNCATE = {"hour": "h", "day": "D", "week": "W"}
 """Dates before this are slips or placeholders."""
 
 
@@ -227,8 +226,3 @@ def clean_keyed(table: ir.Table, name: str) -> ir.Table:
     table = table.filter([table[column].notnull() for column in key if CONTRACTS[name].column_by_name[column].required])
     place = ibis.row_number().over(group_by=key, order_by=others or key)
     return table.mutate(place__=place).filter(ibis._.place__ == 0).drop("place__")
-
-
-def start_of_period(moment: ir.Value, time_unit: str) -> ir.TimestampValue:
-    """Return the start of the hour, day or week in which a date or a time lies."""
-    return moment.cast("timestamp").truncate(_TRUNCATE[time_unit])

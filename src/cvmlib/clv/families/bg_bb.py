@@ -27,6 +27,7 @@ Integers = npt.NDArray[np.int64]
 PARAMETERS = ("alpha", "beta", "gamma", "delta")
 
 _SHOWN = 3
+_ROUNDING = 1e-6  # of counts that went through the arithmetic of a clock
 
 
 def check_counts(frequency: Array, recency: Array, T: Array) -> tuple[Integers, Integers, Integers]:
@@ -44,7 +45,9 @@ def check_counts(frequency: Array, recency: Array, T: Array) -> tuple[Integers, 
     """
     x, t_x, n = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (frequency, recency, T)))
     for name, values in (("frequency", x), ("recency", t_x), ("T", n)):
-        _refuse(values != np.floor(values), f"{name} must be a whole number of opportunities", x, t_x, n)
+        whole = np.abs(values - np.rint(values)) <= _ROUNDING
+        _refuse(~whole, f"{name} must be a whole number of opportunities", x, t_x, n)
+    x, t_x, n = (np.rint(values) for values in (x, t_x, n))
     possible = (x >= 0) & (x <= t_x) & (t_x <= n) & ((x > 0) | (t_x == 0))
     _refuse(~possible, "counts must satisfy frequency <= recency <= T, and recency 0 where frequency is 0", x, t_x, n)
     return x.astype(np.int64), t_x.astype(np.int64), n.astype(np.int64)
