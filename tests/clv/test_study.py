@@ -158,8 +158,8 @@ def test_tracking_by_the_hour_ends_with_the_last_day():
     log = pd.DataFrame({"customer_id": ["a", "a", "b", "a"], "period": at, "value": 1.0})
     purchases = ibis.memtable(log)
     base = SimpleNamespace(
-        unit=SimpleNamespace(name="shop"),
-        portfolio=SimpleNamespace(time_unit="hour"),
+        unit=SimpleNamespace(name="shop", opportunity=None),
+        time_unit="hour",
         calibration_end=date(2025, 7, 10),
         purchases=purchases,
         calibration=count_customers(

@@ -10,6 +10,7 @@ import pytest
 from cvmlib.clv import criticism
 from cvmlib.clv.families.registry import BG_NBD
 from cvmlib.clv.judgement import Trial
+from cvmlib.clv.near_rows import Merging
 from cvmlib.clv.validation import Check, Holdout, Verdict
 from cvmlib.inference import Diagnostics
 from cvmlib.reporting import model_page
@@ -57,8 +58,8 @@ def make_models(constant: dict[str, float] | None = None, spend: bool = True) ->
     converged = Diagnostics(1.003, 900, 850, 0, "rate[shop]")
     failed = Diagnostics(1.2, 90, 85, 3, "p[shop]")
     return SimpleNamespace(
-        fits={"bg_nbd": SimpleNamespace(diagnostics=converged, family=BG_NBD)},
-        spend=SimpleNamespace(diagnostics=failed if spend else None, constant=constant or {}),
+        fits={"bg_nbd": SimpleNamespace(diagnostics=converged, family=BG_NBD, merging=Merging(90, 40, 0.1, 0.9))},
+        spend=SimpleNamespace(diagnostics=failed if spend else None, constant=constant or {}, merging=None),
     )
 
 
@@ -115,6 +116,7 @@ def test_convergence_in_words(monkeypatch):
     model_page.show_convergence(fits)
     assert "calibration: not fitted, because the history is too short" in seen.prose
     assert "whole history, purchases by BG/NBD: The sampler converged: largest R-hat 1.003 (rate[shop])" in seen.prose
+    assert "Sampled on 40 rows of nearly alike customers, and weighted to the posterior of all 90" in seen.prose
     assert "whole history, spend: The sampler did not converge" in seen.prose
     assert "every purchase has one price in shop (9.99)" in seen.prose
     constant = capture(monkeypatch)

@@ -9,7 +9,7 @@ times the effects of its levels (`cvmlib.clv.effects`), while shape and concentr
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from cvmlib.clv.covariates import read_pattern
 from cvmlib.clv.effects import Design, add_effects, count_levels, label_level, lay_out_effects, split_label
 from cvmlib.clv.families.family import Family, Parameter
 from cvmlib.clv.families.registry import BG_NBD
+from cvmlib.clv.near_rows import Merging, evaluate_draws, merge_near, reweigh
 from cvmlib.clv.pooling import pool_coordinates, pooled
 from cvmlib.errors import UnfitModelError
 
@@ -78,6 +79,8 @@ class PurchaseFit:
         Covariates of each unit that has any, in the order of the levels of its patterns.
     patterns : dict of str to tuple of str
         Patterns of the customers of each unit; the empty one where it has no covariates.
+    merging : Merging, optional
+        Of a large base, which rows were merged and what that cost.
     """
 
     family: Family
@@ -88,6 +91,7 @@ class PurchaseFit:
     constants: Mapping[str, int] = field(default_factory=dict)
     covariates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    merging: Merging | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patterns", {unit: tuple(self.patterns.get(unit, ("",))) for unit in self.units})
@@ -187,7 +191,7 @@ def build_model(
             "dropout. Supply a longer history, or pool the unit with others that have repeat buyers."
         )
     # Opportunities are whole; only a family with a rate measures time.
-    scale = float(np.average(age, weights=customers)) if any(p.per_time for p in family.parameters) else 1.0
+    scale = float(np.average(age, weights=customers)) if _measures_time(family) else 1.0
     data = family.lay_out(
         codes.astype(np.int64),
         counts["frequency"].to_numpy(dtype=np.int64),
@@ -241,6 +245,58 @@ def fit(
         No customer of any unit bought twice.
     """
     check_rows(counts)
+    near = merge_near(counts, ["recency", "T"]) if _measures_time(family) else counts
+    found = _sample(near, sampling, pools, family, constants, covariates)
+    if len(near) == len(counts):
+        return found
+    ratio = _log_likelihoods(found, counts) - _log_likelihoods(found, near)
+    trace, pareto_k, worth = reweigh(found.trace, ratio)
+    merging = Merging(len(counts), len(near), pareto_k, worth)
+    if not merging.passed:
+        return _sample(counts, sampling, pools, family, constants, covariates)
+    gate = found.diagnostics if sampling.quick else inference.diagnose(trace, _judged(family, trace))
+    return replace(found, trace=trace, diagnostics=gate, merging=merging)
+
+
+def _measures_time(family: Family) -> bool:
+    """Whether a family measures time; otherwise it counts opportunities, which are whole."""
+    return any(parameter.per_time for parameter in family.parameters)
+
+
+def _judged(family: Family, trace: xr.DataTree) -> list[str]:
+    """Names of what the chains are judged by."""
+    return [*family.names, *(["effect_contrast"] if "effect_contrast" in trace["posterior"] else [])]
+
+
+def _log_likelihoods(fit: PurchaseFit, counts: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Log-likelihood of count rows (times in days) at every draw, shape (chains, draws)."""
+    sizes = fit.trace["posterior"].sizes
+    shape = sizes["chain"], sizes["draw"]
+    with_patterns = any(fit.covariates.get(unit) for unit in fit.units)
+    keys = ["unit", "pattern"] if with_patterns else ["unit"]
+    groups = counts[keys].drop_duplicates().sort_values(keys)
+    draws = [fit.draws(one[0], shape[0] * shape[1], *one[1:]).values for one in groups.itertuples(index=False)]
+    data = fit.family.lay_out(
+        counts.groupby(keys, sort=True).ngroup().to_numpy(dtype=np.int64),
+        counts["frequency"].to_numpy(dtype=np.int64),
+        counts["recency"].to_numpy(dtype=float),
+        counts["T"].to_numpy(dtype=float),
+        counts["customers"].to_numpy(dtype=float),
+    )
+    constant = [np.array([fit.constants[unit] for unit in groups["unit"]])] if fit.family.constant else []
+    values = np.array([of_group[: len(of_group) - len(constant)] for of_group in draws]).swapaxes(0, 1)
+    return evaluate_draws(lambda *each: fit.family.density(data, *each, *constant), values).reshape(shape)
+
+
+def _sample(
+    counts: pd.DataFrame,
+    sampling: inference.Sampling,
+    pools: Mapping[str, str] | None,
+    family: Family,
+    constants: Mapping[str, int] | None,
+    covariates: Mapping[str, Sequence[str]] | None,
+) -> PurchaseFit:
+    """Fit a model to just these rows."""
     model, scale = build_model(counts, pools, family, constants, covariates)
     effects = ["effect_contrast"] if "effect_contrast" in model.named_vars else []
     trace, diagnostics = quick.sample(model, sampling, [*family.names, *effects])

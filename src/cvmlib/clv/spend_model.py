@@ -7,7 +7,7 @@ one, without which the mean spend of a customer would be infinite.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import xarray as xr
 from cvmlib import inference, quick
 from cvmlib.clv import gamma_gamma_kernel
 from cvmlib.clv.count_checks import check_rows
+from cvmlib.clv.near_rows import Merging, evaluate_draws, merge_near, reweigh
 from cvmlib.clv.pooling import Prior, pool_coordinates, pooled
 from cvmlib.errors import UnfitModelError
 
@@ -50,12 +51,27 @@ class Draws:
 
 @dataclass(frozen=True)
 class SpendFit:
-    """A fitted spend model. Units in `constant` have one price for everything: no spread to model."""
+    """A fitted spend model.
+
+    Parameters
+    ----------
+    trace : xarray DataTree, or None where nothing is modelled
+        The posterior.
+    units : tuple of str
+        Its units.
+    constant : dict of str to float
+        Units with one price for everything, no spread to model: the price.
+    diagnostics : Diagnostics, or None
+        The gate.
+    merging : Merging, optional
+        Of a large base, which rows were merged and what that cost.
+    """
 
     trace: xr.DataTree | None
     units: tuple[str, ...]
     constant: dict[str, float]
     diagnostics: inference.Diagnostics | quick.Trust | None
+    merging: Merging | None = None
 
     def draws(self, unit: str, count: int = 1000) -> Draws:
         """Take evenly spaced posterior draws for `unit`, in money; a constant price is the limit of large p and q."""
@@ -79,12 +95,8 @@ def build_model(counts: pd.DataFrame, units: list[str], pools: Mapping[str, str]
     pools : mapping of str to str, optional
         Pool of each unit; one pool for all by default.
     """
-    codes = pd.Index(units).get_indexer(counts["unit"])
-    x = counts["frequency"].to_numpy(dtype=float)
-    z = counts["monetary_value"].to_numpy(dtype=float)
-    n = counts["customers"].to_numpy(dtype=float)
-    scale = float(np.exp(np.average(np.log(z), weights=n)))
-    data = gamma_gamma_kernel.lay_out(codes, x, x * z / scale, n, len(units))
+    scale = float(np.exp(np.average(np.log(counts["monetary_value"]), weights=counts["customers"])))
+    data = _lay_out(counts, units, scale)
     with pm.Model(coords=pool_coordinates(units, pools)) as model:
         log_mean, log_p, log_q = (pooled(prior, pools) for prior in PRIORS)
         pm.Deterministic("mean_spend", pt.exp(log_mean) * scale, dims="unit")
@@ -120,8 +132,37 @@ def fit(counts: pd.DataFrame, sampling: inference.Sampling, pools: Mapping[str, 
             f"No customer of {', '.join(modelled)} has a repeat purchase of a value above zero, so spend cannot be "
             "modelled. Check the mapping of the value column."
         )
-    trace, gate = quick.sample(build_model(kept, modelled, pools), sampling, NAMES)
-    return SpendFit(trace, tuple(units), constant, gate)
+    rows = kept.groupby(["unit", "frequency", "monetary_value"], as_index=False)["customers"].sum()
+    near = merge_near(rows, ["monetary_value"], geometric=True)
+    trace, gate = quick.sample(build_model(near, modelled, pools), sampling, NAMES)
+    found = SpendFit(trace, tuple(units), constant, gate)
+    if len(near) == len(rows):
+        return found
+    ratio = _log_likelihoods(found, rows, modelled) - _log_likelihoods(found, near, modelled)
+    trace, pareto_k, worth = reweigh(trace, ratio)
+    merging = Merging(len(rows), len(near), pareto_k, worth)
+    if not merging.passed:
+        trace, gate = quick.sample(build_model(rows, modelled, pools), sampling, NAMES)
+        return SpendFit(trace, tuple(units), constant, gate)
+    gate = gate if sampling.quick else inference.diagnose(trace, NAMES)
+    return replace(found, trace=trace, diagnostics=gate, merging=merging)
+
+
+def _lay_out(counts: pd.DataFrame, units: list[str], scale: float = 1.0) -> gamma_gamma_kernel.SpendData:
+    """Arrange count rows for the kernel, money in units of `scale`."""
+    x, z, n = (counts[name].to_numpy(dtype=float) for name in ("frequency", "monetary_value", "customers"))
+    codes = pd.Index(units).get_indexer(counts["unit"])
+    return gamma_gamma_kernel.lay_out(codes, x, x * z / scale, n, len(units))
+
+
+def _log_likelihoods(fit: SpendFit, counts: pd.DataFrame, units: list[str]) -> npt.NDArray[np.float64]:
+    """Log-likelihood of count rows at every draw, shape (chains, draws)."""
+    sizes = fit.trace["posterior"].sizes
+    shape = sizes["chain"], sizes["draw"]
+    draws = [fit.draws(unit, shape[0] * shape[1]) for unit in units]
+    values = np.array([[one.p, one.q, one.gamma] for one in draws]).swapaxes(0, 1)
+    data = _lay_out(counts, units)
+    return evaluate_draws(lambda *each: gamma_gamma_kernel.log_likelihood_of(data, *each), values).reshape(shape)
 
 
 def _find_constant(kept: pd.DataFrame) -> dict[str, float]:

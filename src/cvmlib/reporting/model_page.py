@@ -8,6 +8,8 @@ from cvmlib import plots
 from cvmlib.clv import criticism, judgement, study
 from cvmlib.clv.judgement import Trial
 from cvmlib.clv.prepare import UnitBase
+from cvmlib.clv.purchase_model import PurchaseFit
+from cvmlib.clv.spend_model import SpendFit
 from cvmlib.clv.study import Models
 from cvmlib.clv.validation import Verdict
 from cvmlib.clv.value import Prediction
@@ -93,15 +95,21 @@ def show_convergence(fits: Mapping[str, Models | None]) -> None:
             lines.append(f"{name}: not fitted, because the history is too short to hold out a part of it.")
             continue
         for fit in models.fits.values():
-            lines.append(f"{name}, purchases by {fit.family.title}: {fit.diagnostics.sentence()}")
+            lines.append(f"{name}, purchases by {fit.family.title}: {_describe_gate(fit)}")
         if models.spend.diagnostics is not None:
-            lines.append(f"{name}, spend: {models.spend.diagnostics.sentence()}")
+            lines.append(f"{name}, spend: {_describe_gate(models.spend)}")
         constant = ", ".join(f"{unit} ({price:,.2f})" for unit, price in models.spend.constant.items())
         if constant:
             lines.append(
                 f"{name}, spend: every purchase has one price in {show.text(constant)}, so nothing is modelled there."
             )
     show.prose("\n".join(f"- {line}" for line in lines))
+
+
+def _describe_gate(fit: PurchaseFit | SpendFit) -> str:
+    """Say whether a fit converged, and what was merged for it."""
+    merged = [fit.merging.sentence()] if fit.merging else []
+    return " ".join([fit.diagnostics.sentence(), *merged])
 
 
 def show_posteriors(models: Models) -> None:
