@@ -17,7 +17,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from cvmlib import inference, quick
-from cvmlib.clv import gamma_gamma_kernel
+from cvmlib.clv import gamma_gamma_kernel, near_rows
 from cvmlib.clv.count_checks import check_rows
 from cvmlib.clv.near_rows import Merging, evaluate_draws, merge_near, reweigh
 from cvmlib.clv.pooling import Prior, pool_coordinates, pooled
@@ -132,8 +132,10 @@ def fit(counts: pd.DataFrame, sampling: inference.Sampling, pools: Mapping[str, 
             f"No customer of {', '.join(modelled)} has a repeat purchase of a value above zero, so spend cannot be "
             "modelled. Check the mapping of the value column."
         )
-    rows = kept.groupby(["unit", "frequency", "monetary_value"], as_index=False)["customers"].sum()
-    near = merge_near(rows, ["monetary_value"], geometric=True)
+    near = rows = kept
+    if len(kept) > near_rows.MOST:
+        rows = kept.groupby(["unit", "frequency", "monetary_value"], as_index=False)["customers"].sum()
+        near = merge_near(rows, ["monetary_value"], geometric=True)
     trace, gate = quick.sample(build_model(near, modelled, pools), sampling, NAMES)
     found = SpendFit(trace, tuple(units), constant, gate)
     if len(near) == len(rows):

@@ -91,8 +91,8 @@ def forecast_buyers(live: Live, rows: pd.DataFrame, end: date, portfolio: Portfo
     terms = replace(live.terms, discount_rate=0.0, margin=1.0, returned_share=0.0, returned_share_sd=0.0,
                     returned_noise=0.0, per_transaction=0.0, per_customer_year=0.0)  # fmt: skip
     joined = live.now.normalize() - pd.to_timedelta(rows["T"].round(), unit="D")
-    found, whole = [], periods.MONTHS.get(live.time_unit, 1)
-    for months in (number for number in _months(portfolio) if number % whole == 0):
+    found, length = [], periods.MONTHS.get(live.time_unit, 1)
+    for months in (number for number in _months(portfolio) if number % length == 0):
         days = replace(live, months=months).days()[[0, -1]]
         ahead = Ahead(calendar.ahead(days, count), days)
         drawn = {}
