@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from cvmlib.programs.lift import measure_lift
+from cvmlib.programs.sharpening import widen_error
 from cvmlib.programs.simulate import World, simulate_counts
 
 CUSTOMERS = 4_000  # of a program, half of them treated
@@ -23,10 +24,10 @@ def cover(world: World, programs: int, rng: np.random.Generator) -> dict[str, fl
     inside: dict[str, list[np.ndarray]] = {"found": [], "normal": []}
     for lift in LIFTS:
         found = measure_lift(simulate_counts([lift] * programs, [CUSTOMERS] * programs, rng, world=world))
-        off = (found["log_ratio"] - np.log1p(lift)).abs() / found["log_ratio_se"]
+        off = (found["log_ratio"] - np.log1p(lift)).abs()
         half = stats.norm.ppf(0.95)
-        inside["found"].append(off <= half * np.sqrt(found["freedom"] / (found["freedom"] - 2)))
-        inside["normal"].append(off <= half)
+        inside["found"].append(off <= half * widen_error(found))
+        inside["normal"].append(off <= half * found["log_ratio_se"])
     return {name: float(np.mean(parts)) for name, parts in inside.items()}
 
 

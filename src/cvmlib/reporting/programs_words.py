@@ -158,11 +158,12 @@ def _lift_words(row: Mapping) -> str:
         )
         if np.isfinite(row["moved"]) and row["moved"] > 0.1:
             text += (
-                f" {percent(row['moved'])} of the areas without the program moved as much in the same weeks, so areas "
-                "drift apart on their own."
+                f" Of the areas without the program, each taken alone, {percent(row['moved'])} moved as much in the "
+                "same weeks. Some areas stray more than others do; interval and p-value say how far these very areas "
+                "strayed, together, at earlier dates without any program."
             )
         return text
-    pooled = f"among its peers its lift is taken as {percent(row['pooled'], 1)} ({low} to {high})"
+    pooled = f"beside its peers and its conversions it is taken as {percent(row['pooled'], 1)} ({low} to {high})"
     return f"Measured was a lift of {percent(row['relative'], 1)}; {pooled}."
 
 
