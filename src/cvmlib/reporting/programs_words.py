@@ -67,7 +67,8 @@ def list_reasons(totals: Mapping, results: pd.DataFrame) -> list[str]:
     cut = results.loc[results["unfinished"], "label"].tolist()
     if cut:
         sentences.append(
-            f"The window of {listing(cut)} was not over at the end of observation; what comes later is missing."
+            f"The window of {listing(cut)} was not over at the end of observation, for those drawn last at least; what "
+            "comes later is missing."
         )
     if not totals["money"]:
         sentences.append("Outcomes are recorded as conversions, not as money, so no return can be stated.")
