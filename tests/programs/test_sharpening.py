@@ -65,7 +65,7 @@ def test_link_is_the_posterior_of_the_model():
     y, r = np.array([0.2, 0.05]), np.array([0.15, 0.02])
     vy, vr, both = np.full(2, 0.05**2), np.full(2, 0.03**2), np.full(2, 0.03**2)
     size = 400_000
-    rho, m = rng.uniform(0, 2, size), rng.normal(0, 0.1, size)
+    rho, m = rng.uniform(0, 2, size), rng.normal(0, 0.3, size)
     tau, kappa = (np.minimum(stats.halfcauchy.rvs(0, 0.1, size, random_state=rng), 2.0) for _ in range(2))
     logs = np.zeros(size)
     for i in range(2):

@@ -6,7 +6,7 @@ conversions does not contain them. Across the programs of a unit
     y_i = theta_i + error                   measured lift in money (logarithm of treated over control mean)
     r_i = rho theta_i + eta_i + error       measured lift in conversions (errors and their covariance are known)
     theta_i ~ Normal(m, tau),  eta_i ~ Normal(0, kappa)
-    rho ~ Uniform(0, 2),  m ~ Normal(0, s),  tau ~ HalfCauchy(s),  kappa ~ HalfCauchy(s),  s = 0.1
+    rho ~ Uniform(0, 2),  m ~ Normal(0, 3 s),  tau ~ HalfCauchy(s),  kappa ~ HalfCauchy(s),  s = 0.1
 
 so that the contrast ``r_i - rho y_i`` contains errors and eta alone, whatever the true lift. The part of y_i that goes
 with it is error, and is taken out; what is left is still unbiased, with a smaller error (a control variate, as CUPED
@@ -64,9 +64,8 @@ def sharpen_lifts(lifts: pd.DataFrame) -> tuple[Array, Array]:
         return lift, se
     y, r, vy, vr, both = lift[known], rate[known], se[known] ** 2, rate_se[known] ** 2, covariance[known]
     rho, doubt, strays = learn_link(y, r, vy, vr, both)
-    size = np.maximum(
-        y**2 - vy, max(float((y**2 - vy).mean()), 0.0)
-    )  # squared true lifts: where one stands out, its own
+    # Squares of the true lifts: their mean, and its own where one stands out.
+    size = np.maximum(y**2 - vy, max(float((y**2 - vy).mean()), 0.0))
     rest = vr + rho**2 * vy - 2 * rho * both + strays + doubt * size  # variance of the contrast
     slope = np.clip((both - rho * vy) / rest, -1 / rho, 0.0)
     lift[known] = y - slope * (r - rho * y)
@@ -96,7 +95,7 @@ def learn_link(y: Array, r: Array, vy: Array, vr: Array, both: Array) -> tuple[f
         determinant = np.maximum(yy * rr - yr**2, 1e-12 * yy * rr)
         squares = (rr * y**2 - 2 * yr * y * r + yy * r**2) / determinant
         ahead = ((rr * y - yr * (rho * y + r) + yy * rho * r) / determinant).sum(axis=2)
-        known = ((rr - 2 * yr * rho + yy * rho**2) / determinant).sum(axis=2) + 1 / USUAL**2
+        known = ((rr - 2 * yr * rho + yy * rho**2) / determinant).sum(axis=2) + 1 / (3 * USUAL) ** 2
         logs[i] = 0.5 * (ahead**2 / known - np.log(known) - (squares + np.log(determinant)).sum(axis=2))
     for nodes, shape in ((SPREADS, (-1, 1)), (WIDTHS, (1, -1))):
         logs += (stats.halfcauchy.logpdf(nodes, scale=USUAL) + np.log(nodes)).reshape(shape)
