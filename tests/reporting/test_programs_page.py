@@ -96,6 +96,8 @@ def test_nothing_measured_is_withheld(unit):
     none = {**unit.totals, "verdicts": {"not measured": 2, "withheld": 1}, "programs": 3}
     level, headline = words.judge_page(none)
     assert level == "withheld" and headline.startswith("None of 3 programs of shop can be judged")
+    lone = words.judge_page({**unit.totals, "verdicts": {"not measured": 1}, "programs": 1})
+    assert lone == ("withheld", "The one program of shop cannot be judged: nothing shows what it caused.")
     assert words.judge_page({**unit.totals, "verdicts": {"scale": 2}, "programs": 2})[0] == "sound"
 
 

@@ -38,6 +38,8 @@ def judge_page(totals: Mapping) -> tuple[str, str]:
     told = [_say(name, verdicts[name]) for name in VERDICTS if verdicts.get(name)]
     known = sum(verdicts.get(name, 0) for name in ("scale", "keep", "retest", "stop"))
     programs = count(totals["programs"], "program")
+    if not known and totals["programs"] == 1:
+        return "withheld", f"The one program of {totals['label']} cannot be judged: nothing shows what it caused."
     if not known:
         return "withheld", f"None of {programs} of {totals['label']} can be judged: nothing shows what they caused."
     level = "sound" if known == totals["programs"] and not verdicts.get("retest") else "caution"
