@@ -11,6 +11,7 @@ from scipy import stats
 
 from cvmlib.programs.lift import measure_lift
 from cvmlib.programs.pooling import pool_lifts
+from cvmlib.programs.sharpening import sharpen_lifts
 from cvmlib.programs.simulate import simulate_counts
 from cvmlib.programs.value import SCALE, break_even, value_programs
 
@@ -25,9 +26,7 @@ def judge_portfolio(lifts: np.ndarray, customers: int, rng: np.random.Generator)
     worth = base * treated
     cost = NEEDED * worth
     raw, raw_se = found["relative"].to_numpy(), found["lift_se"].to_numpy() / base
-    freedom = found["freedom"]
-    se = found["log_ratio_se"] * np.sqrt(freedom / (freedom - 2))
-    pooled = pool_lifts(found["log_ratio"], se, np.zeros(len(lifts), int), seed=int(rng.integers(2**31)))
+    pooled = pool_lifts(*sharpen_lifts(found), np.zeros(len(lifts), int), seed=int(rng.integers(2**31)))
     money = value_programs(pooled, worth, cost, 1.0, 0.9)
     true = lifts * worth / cost
     return {

@@ -44,7 +44,7 @@ def list_programs(counts: pd.DataFrame) -> UnitPrograms:
     names = sizes.index.to_numpy()
     start, cost = pd.Timestamp("2026-01-01"), 0.5 * sizes["treated"].to_numpy()
     programs = pd.DataFrame({"program_id": names, "label": names}).assign(
-        challenge="segment", intended_outcome="revenue", start=start, end=pd.NaT, cost=cost,
+        challenge="segment", intended_outcome="revenue", start=start, end=pd.NaT, last_drawn=start, cost=cost,
         channel=None, design="randomised", treated_share=0.5, window_days=90.0, assumed=False,
         treated=sizes["treated"].to_numpy(int), control=sizes["control"].to_numpy(int),
     )  # fmt: skip

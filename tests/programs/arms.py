@@ -20,11 +20,12 @@ def draw_customers(size: int, rng: np.random.Generator, lift: float = 0.0, share
 
 def count_customers(rows: pd.DataFrame, dimension: str = "", level: str = "") -> pd.DataFrame:
     """Counts of `rows` in the columns of `cvmlib.programs.counts.count_arms`."""
-    y, x, v = rows["y"], rows["x"], rows["v"]
+    y, x, v, b = rows["y"], rows["x"], rows["v"], rows["converted"]
     sums = pd.DataFrame(
         {
-            "customers": 1.0, "buyers": rows["converted"], "y1": y, "y2": y**2, "y3": y**3, "y4": y**4, "x1": x,
+            "customers": 1.0, "buyers": b, "y1": y, "y2": y**2, "y3": y**3, "y4": y**4, "x1": x,
             "x2": x**2, "xy": x * y, "v1": v, "v2": v**2, "vy": v * y, "vx": v * x,
+            "by": b * y, "bx": b * x,
         }
     )  # fmt: skip
     grouped = sums.groupby([rows["program_id"], rows["arm"]]).sum().reset_index()

@@ -128,9 +128,10 @@ def test_moments_are_those_of_the_customers():
     assert set(found["level"]) == {"", "n", "s", "not known"} and len(found) == 4 + 12
     for key, part in joined.groupby(["program_id", "arm", "region"]):
         row = found.set_index(["program_id", "arm", "level"]).loc[key]
-        y, x, v = part["y"], part["x"], part["value"]
-        expected = [len(part), part["converted"].sum(), y.sum(), (y**2).sum(), (y**3).sum(), (y**4).sum(), x.sum(),
-                    (x**2).sum(), (x * y).sum(), v.sum(), (v**2).sum(), (v * y).sum(), (v * x).sum()]  # fmt: skip
+        y, x, v, b = part["y"], part["x"], part["value"], part["converted"]
+        expected = [len(part), b.sum(), y.sum(), (y**2).sum(), (y**3).sum(), (y**4).sum(), x.sum(),
+                    (x**2).sum(), (x * y).sum(), v.sum(), (v**2).sum(), (v * y).sum(), (v * x).sum(),
+                    (b * y).sum(), (b * x).sum()]  # fmt: skip
         assert row[list(counts.MOMENTS)].tolist() == pytest.approx(expected)
     whole = found[found["dimension"] == ""]
     assert whole["customers"].sum() == 500

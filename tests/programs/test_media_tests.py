@@ -105,20 +105,32 @@ def test_programs_in_the_same_areas_are_not_told_apart_and_areas_of_another_are_
 def test_programs_drawn_at_random_and_those_that_measured_nothing(tmp_path):
     rows = [("sure", 500.0, "randomised"), ("lost", 500.0, "randomised"), ("few", 5.0, "randomised")]
     rows += [("late", 5.0, "randomised"), ("chosen", 5.0, "none"), ("mail", 5.0, "randomised")]
+    rows += [("rolling", 5.0, "randomised"), ("weekly", 500.0, "randomised")]
     programs = list_programs(*rows, treated_share=0.5, window_days=42.0, media_channel="tv")
     programs.loc[programs["program_id"] == "mail", "media_channel"] = None
     programs.loc[programs["program_id"] == "late", "start"] = pd.Timestamp("2026-06-20")
     assignments = pd.concat(
         [draw_arm("sure", 4_000, 4_000, 0.4, 1), draw_arm("lost", 3_000, 4_000, 0.4, 2), draw_arm("few", 4, 4, 0.0, 3),
-         draw_arm("late", 500, 500, 0.0, 4), draw_arm("chosen", 500, 500, 0.0, 5), draw_arm("mail", 500, 500, 0.0, 6)]
+         draw_arm("late", 500, 500, 0.0, 4), draw_arm("chosen", 500, 500, 0.0, 5), draw_arm("mail", 500, 500, 0.0, 6),
+         draw_arm("rolling", 500, 500, 0.0, 7, assigned_on=pd.to_datetime(["2026-01-05", "2026-06-10"] * 500)),
+         draw_arm("weekly", 4_000, 4_000, 0.4, 8, assigned_on=pd.to_datetime(["2026-01-05", "2026-02-09"] * 4_000))]
     )  # fmt: skip
     portfolio, _, _ = write(tmp_path, programs, assignments)
     found = list_media_tests(load_unit(portfolio, "shop")).set_index("program_id")
-    assert sorted(found.index) == ["chosen", "few", "late", "lost", "sure"]  # mail names no channel
+    assert sorted(found.index) == [
+        "chosen",
+        "few",
+        "late",
+        "lost",
+        "rolling",
+        "sure",
+        "weekly",
+    ]  # mail names no channel
     for name, reason in {
         "lost": "its randomisation is broken. 3,000 customers are treated and 4,000 held back",
         "few": "too few customers bought in its window",
         "late": "its window was not over at the end of observation",
+        "rolling": "its window was not over at the end of observation",  # for the half drawn in June
         "chosen": "nobody was held back by chance",
     }.items():
         assert reason in found.loc[name, "why_not"] and np.isnan(found.loc[name, "lift"])
@@ -128,6 +140,7 @@ def test_programs_drawn_at_random_and_those_that_measured_nothing(tmp_path):
     assert sure["why_not"] == "" and abs(sure["lift"] - 0.4 * sure["base"]) < 3 * raw
     assert 0.3 * raw < sure["lift_error"] < raw  # what they brought before takes out some of it
     assert sure["end"] == pd.Timestamp("2026-01-01") + pd.Timedelta(days=41)
+    assert found.loc["weekly", "end"] == pd.Timestamp("2026-02-09") + pd.Timedelta(days=41)
 
 
 def test_outcomes_that_are_no_money_calibrate_nothing(tmp_path):

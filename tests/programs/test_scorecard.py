@@ -27,7 +27,7 @@ def test_activity_is_compared_with_the_weeks_before():
     table = pd.concat([weeks("a", "traffic", [100.0] * 8 + [150.0] * 6), weeks("b", "traffic", [5.0] * 12)])
     activity = sum_activity(ibis.memtable(table))
     assert activity["week"].dt.day_of_week.eq(0).all()
-    found = score_programs(PROGRAMS, activity, broken={"c"}).set_index("program_id")
+    found = score_programs(PROGRAMS, activity, broken={"b", "c"}).set_index("program_id")
     assert found.loc["a", ["before", "during"]].tolist() == [100.0, 150.0]
     assert found.loc["a", "change"] == pytest.approx(0.5) and found.loc["a", "on_the_way"]
     assert not found.loc["b", "on_the_way"] and found.loc["b", "kind"] == "traffic"

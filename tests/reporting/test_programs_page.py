@@ -1,5 +1,7 @@
 """The programs page: every part is shown, names from data stay text, and every number of the prose is in a table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +59,31 @@ def test_every_part_is_shown_and_names_stay_text(unit, monkeypatch):
     assert "No model predicts the value of these customers" in seen.prose
 
 
+def list_regional(unit: UnitResult, pooled: float) -> UnitResult:
+    """The unit with its first program alone, as a regional test."""
+    found = {"pooled": pooled, "pooled_low": pooled - 0.03, "pooled_high": pooled + 0.03, "p_value": 0.008}
+    results = unit.results.iloc[:1].assign(label="Posters", design="regional", verdict="retest", moved=0.39, **found)
+    blocked = unit.tests.iloc[:1].assign(why_not="it runs by regions")
+    return replace(unit, results=results, tests=blocked, scorecard=unit.scorecard.assign(counted=""))
+
+
+@pytest.mark.parametrize(("pooled", "said"), [(0.074, "7.4% more"), (-0.074, "7.4% less")])
+def test_a_regional_test_is_told_without_contradiction(unit, monkeypatch, pooled, said):
+    seen = capture(monkeypatch)
+    posters = list_regional(unit, pooled)
+    for part in ("reasons", "regions", "scorecard", "tests", "unknowns"):
+        getattr(programs_page, f"show_{part}")(posters)
+    prose = seen.prose.replace("\\", "")
+    assert f"Its areas brought {said} than expected from the others" in prose
+    assert "stray as far or further with a probability of 0.8% (placebo p-value)" in prose
+    assert "each taken alone, 39% moved as much" in prose and "how far these areas themselves strayed" in prose
+    assert "For no program can the next test be designed" in prose and "No further test is worth" not in prose
+    assert "No activity is counted for any program" in prose
+    assert "Areas without the program are taken not to be touched by it" in prose and "days after" not in prose
+    row = seen.tables["regional-tests.csv"].iloc[0]
+    assert (row["Placebo p-value"], row["Untreated areas, each alone, that moved as much"]) == (0.008, 0.39)
+
+
 def test_numbers_of_the_returns_are_those_of_the_table(unit, monkeypatch):
     seen = capture(monkeypatch)
     programs_page.show_overview(unit)
@@ -69,6 +96,8 @@ def test_nothing_measured_is_withheld(unit):
     none = {**unit.totals, "verdicts": {"not measured": 2, "withheld": 1}, "programs": 3}
     level, headline = words.judge_page(none)
     assert level == "withheld" and headline.startswith("None of 3 programs of shop can be judged")
+    lone = words.judge_page({**unit.totals, "verdicts": {"not measured": 1}, "programs": 1})
+    assert lone == ("withheld", "The one program of shop cannot be judged: nothing shows what it caused.")
     assert words.judge_page({**unit.totals, "verdicts": {"scale": 2}, "programs": 2})[0] == "sound"
 
 

@@ -26,8 +26,8 @@ AddOutcomes = Callable[[ir.Table, ir.Table, date], ir.Table]
 DAY = 86_400.0
 MONTH_DAYS = 30.4375
 MOST_LEVELS = 12
-MOMENTS = ("customers", "buyers", "y1", "y2", "y3", "y4", "x1", "x2", "xy", "v1", "v2", "vy", "vx")
-"""Sums over customers: of buyers; of powers of y (money in the window), x (money before), v (predicted value)."""
+MOMENTS = ("customers", "buyers", "y1", "y2", "y3", "y4", "x1", "x2", "xy", "v1", "v2", "vy", "vx", "by", "bx")
+"""Sums over customers: of buyers (b); of powers of y (money in the window), x (money before), v (predicted value)."""
 
 
 def assign_customers(assignments: ir.Table, programs: ir.Table) -> ir.Table:
@@ -215,13 +215,13 @@ def count_arms(rows: ir.Table, dimensions: Sequence[str] = (), values: ir.Table 
 
 def _group(rows: ir.Table, dimension: str, level: ir.StringValue) -> pd.DataFrame:
     rows = rows.mutate(level=level)
-    y, x, v = (rows[name].cast("float64") for name in ("y", "x", "v"))
+    y, x, v, b = (rows[name].cast("float64") for name in ("y", "x", "v", "converted"))
     grouped = rows.group_by("program_id", "arm", "level").agg(
         customers=rows.count().cast("float64"),
-        buyers=rows.converted.sum().cast("float64"),
+        buyers=b.sum(),
         y1=y.sum(), y2=(y * y).sum(), y3=(y * y * y).sum(), y4=(y * y * y * y).sum(),
         x1=x.sum(), x2=(x * x).sum(), xy=(x * y).sum(),
-        v1=v.sum(), v2=(v * v).sum(), vy=(v * y).sum(), vx=(v * x).sum(),
+        v1=v.sum(), v2=(v * v).sum(), vy=(v * y).sum(), vx=(v * x).sum(), by=(b * y).sum(), bx=(b * x).sum(),
     )  # fmt: skip
     return grouped.to_pandas().assign(dimension=dimension)
 

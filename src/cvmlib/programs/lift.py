@@ -58,8 +58,9 @@ def measure_lift(counts: pd.DataFrame, margin: float = 1.0) -> pd.DataFrame:
         Welch), lift and lift_se (the same after CUPED), freedom (degrees of freedom of lift_se), cut (share of
         variance that CUPED takes out), value and value_se (difference in predicted value), total and total_se (margin
         of the lift plus value), relative (lift as a share of the control mean), log_ratio
-        and total_log_ratio with their _se (logarithm of treated over control mean), base and base_total (the control
-        means, money and margin per customer).
+        and total_log_ratio with their _se (logarithm of treated over control mean), rate_log_ratio with its _se (the
+        same of the shares who converted, after CUPED) and rate_covariance (covariance of its error with that of
+        log_ratio), base and base_total (the control means, money and margin per customer).
     """
     keys = ["program_id", "dimension", "level"]
     wide = counts.pivot(index=keys, columns="arm")
@@ -76,13 +77,15 @@ def measure_lift(counts: pd.DataFrame, margin: float = 1.0) -> pd.DataFrame:
     found |= {"rate_treated": treated["buyers"] / treated["customers"]}
     found |= {"rate_control": control["buyers"] / control["customers"]}
     found |= _compare_money(treated, control)
-    return _frame(index, found | _compare_value(treated, control, found, margin))
+    found |= _compare_conversions(treated, control, found)
+    return _frame(index, found | _compare_value(treated, control, margin))
 
 
 _COLUMNS = (
     "treated", "control", "rate_treated", "rate_control", "mean_treated", "mean_control", "raw", "raw_se", "lift",
     "lift_se", "freedom", "cut", "value", "value_se", "total", "total_se", "base", "base_total", "relative",
-    "log_ratio", "log_ratio_se", "total_log_ratio", "total_log_ratio_se",
+    "log_ratio", "log_ratio_se", "total_log_ratio", "total_log_ratio_se", "rate_log_ratio", "rate_log_ratio_se",
+    "rate_covariance",
 )  # fmt: skip
 
 
@@ -169,9 +172,30 @@ def _adjusted_variance(arm: pd.DataFrame, slope: Array) -> Array:
     return np.maximum(yy - 2 * slope * xy + slope**2 * xx, 0.0) / (n - 1)
 
 
-def _compare_value(
-    treated: pd.DataFrame, control: pd.DataFrame, money: dict[str, Array], margin: float
+def _compare_conversions(
+    treated: pd.DataFrame, control: pd.DataFrame, money: dict[str, pd.Series | Array]
 ) -> dict[str, Array]:
+    """Compare the shares who converted, adjusted for what came before, and how their errors go with those of money."""
+    rates = [arm.assign(y1=arm["buyers"], y2=arm["buyers"], xy=arm["bx"]) for arm in (treated, control)]
+    found = _compare_money(*rates)
+    slopes = fit_before(treated, control)[0], fit_before(*rates)[0]
+    covariance = 0.0
+    means = [(money["base"] + money["lift"], found["base"] + found["lift"]), (money["base"], found["base"])]
+    for arm, (mean, rate) in zip((treated, control), means, strict=True):
+        n, x1, y1, b1 = (arm[name].to_numpy(float) for name in ("customers", "x1", "y1", "buyers"))
+        both = arm["by"] - y1 * b1 / n - slopes[0] * (arm["bx"] - x1 * b1 / n) - slopes[1] * (arm["xy"] - x1 * y1 / n)
+        both = both + slopes[0] * slopes[1] * (arm["x2"] - x1**2 / n)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            covariance = covariance + both.to_numpy(float) / (n - 1) / n / (mean * rate)
+    known = np.isfinite(found["log_ratio"]) & np.isfinite(money["log_ratio"])
+    return {
+        "rate_log_ratio": np.where(known, found["log_ratio"], np.nan),
+        "rate_log_ratio_se": np.where(known, found["log_ratio_se"], np.nan),
+        "rate_covariance": np.where(known, covariance, np.nan),
+    }
+
+
+def _compare_value(treated: pd.DataFrame, control: pd.DataFrame, margin: float) -> dict[str, Array]:
     """Compare predicted value, and the sum of margin and predicted value, adjusted for what came before."""
     totals = [arm.assign(**_sum_moments(arm, margin)) for arm in (treated, control)]
     values = [arm.assign(**_sum_moments(arm, 0.0)) for arm in (treated, control)]

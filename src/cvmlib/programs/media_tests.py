@@ -79,7 +79,7 @@ def _measure_customers(data: UnitPrograms, programs: pd.DataFrame) -> dict[str, 
 
 def _take_customers(data: UnitPrograms, program: dict, lifts: pd.DataFrame, faults: dict[str, str]) -> dict:
     days = program["window_days"] if np.isfinite(program["window_days"]) else WINDOW_DAYS
-    last = program["start"] + pd.Timedelta(days=round(days) - 1)
+    last = program["last_drawn"].normalize() + pd.Timedelta(days=round(days) - 1)
     if not data.money:
         return {"end": last, "why_not": "its outcome is not recorded in money"}
     if fault := faults.get(program["program_id"]):

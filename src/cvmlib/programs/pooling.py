@@ -4,7 +4,7 @@ Model (a lift here is the logarithm of treated over control mean, so that money 
 scale, no mean falls below zero, and the error of a lift does not depend on its luck as that of a plain share does)
 
     lift_i   ~ Normal(theta_i, se_i)            measured
-    theta_i  ~ Normal(0, s / 50)                with probability pi: the program does next to nothing
+    theta_i  ~ Normal(0, s / 10)                with probability pi: the program does next to nothing
     theta_i  ~ StudentT_4(m_u, tau)             otherwise, in unit u; heavy tails: what is outstanding may stand out
     m_u      ~ Normal(mu, omega)                units differ
     mu       ~ Cauchy(0, s),  tau ~ HalfCauchy(s),  omega ~ HalfCauchy(s),  pi ~ Uniform(0, 1),  s = 0.1
@@ -25,7 +25,7 @@ Array = npt.NDArray[np.float64]
 
 PRIOR_SCALE = 0.1
 TAIL = 4.0
-NEXT_TO_NOTHING = 0.02
+NEXT_TO_NOTHING = 0.1
 """Standard deviation of the lift of a program that does next to nothing, as a share of the prior scale."""
 MEANS, SPREADS, PRECISIONS, SHARES = 121, 33, 24, 9
 

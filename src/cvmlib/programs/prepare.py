@@ -56,6 +56,7 @@ def prepare_unit(portfolio: Portfolio, unit: str, checks: CheckReport) -> list[P
         regional = frame.loc[frame["design"] == "regional", "program_id"].tolist()
         areas = _list_areas(assignments, regional)
         assigned = counts.assign_customers(assignments.filter(~assignments.program_id.isin(regional)), programs)
+        frame = _date_last_draw(frame, assigned)
         rows, facts = _count_customers(portfolio, unit, con, tables, assigned, end)
         if rows is not None:
             written.append(_write(rows, folder / ROWS))
@@ -84,7 +85,15 @@ def _list_programs(programs: ir.Table) -> pd.DataFrame:
     frame["cost"] = frame["cost"].where(frame["cost"] >= 0)
     names = ["program_id", "label", "challenge", "intended_outcome", "start", *_OPTIONAL]
     frame = frame[frame["start"].notna()][names].assign(treated=0, control=0)
+    frame["last_drawn"] = frame["start"]
     return frame.sort_values(["start", "program_id"], ignore_index=True)
+
+
+def _date_last_draw(frame: pd.DataFrame, assigned: ir.Table) -> pd.DataFrame:
+    """Note when the last customer of each program was drawn; a program may go on drawing while it runs."""
+    found = assigned.group_by("program_id").agg(last_drawn=assigned.began.max()).to_pandas()
+    table = frame.drop(columns="last_drawn").merge(found, on="program_id", how="left")
+    return table.assign(last_drawn=table["last_drawn"].fillna(table["start"]).astype(table["start"].dtype))
 
 
 def _list_areas(assignments: ir.Table, regional: list[str]) -> pd.DataFrame:

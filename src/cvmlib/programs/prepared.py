@@ -25,9 +25,9 @@ class UnitPrograms:
     unit : str
         Name of the unit.
     programs : DataFrame
-        One row per program: program_id, label, challenge, intended_outcome, start, end, cost, channel, media_channel,
-        design (one of randomised, regional, matched, none), treated_share, window_days, treated and control (customers
-        or areas).
+        One row per program: program_id, label, challenge, intended_outcome, start, end, last_drawn (when its last
+        customer was assigned; its start where that is not known), cost, channel, media_channel, design (one of
+        randomised, regional, matched, none), treated_share, window_days, treated and control (customers or areas).
     rows : ibis Table or None
         One row per program and customer: program_id, customer_id, arm, y, x, converted, and segment columns.
     dimensions : tuple of str

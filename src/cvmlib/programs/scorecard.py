@@ -58,7 +58,7 @@ def score_programs(programs: pd.DataFrame, activity: pd.DataFrame, broken: Colle
     activity : DataFrame
         From `sum_activity`.
     broken : collection of str
-        Programs whose randomisation is broken.
+        Programs whose arms are not what chance makes: broken tests, where they are said to be drawn at random.
 
     Returns
     -------
@@ -73,6 +73,8 @@ def score_programs(programs: pd.DataFrame, activity: pd.DataFrame, broken: Colle
         kinds = sorted(mine["kind"].unique())
         near = [kind for kind in NEAR.get(program["intended_outcome"], ()) if kind in kinds]
         shown = (near or kinds or [""])[0]
+        design = program["design"]
+        tested = design == "randomised"
         before, during = _weekly(mine[mine["kind"] == shown], program["start"], program["end"])
         rows.append(
             {
@@ -86,7 +88,7 @@ def score_programs(programs: pd.DataFrame, activity: pd.DataFrame, broken: Colle
                 "before": before,
                 "during": during,
                 "change": during / before - 1 if before > 0 else float("nan"),
-                "measured": "a broken test" if program["program_id"] in broken else MEASURED[program["design"]],
+                "measured": "a broken test" if tested and program["program_id"] in broken else MEASURED[design],
             }
         )
     return pd.DataFrame(rows)

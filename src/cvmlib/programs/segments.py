@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cvmlib.programs.pooling import pool_lifts
+from cvmlib.programs.sharpening import widen_error
 
 FEWEST_BUYERS = 20
 """Conversions in either arm below which a segment is too small to have a lift of its own."""
@@ -42,9 +43,7 @@ def shrink_segments(lifts: pd.DataFrame, interval: float, *, draws: int = 2_000,
     for _, part in lifts[usable & (buyers >= FEWEST_BUYERS)].groupby(["program_id", "dimension"], sort=True):
         if len(part) < 2:
             continue
-        measured, se = (part[name].to_numpy(float) for name in ("log_ratio", "log_ratio_se"))
-        freedom = part["freedom"].to_numpy(float)
-        se = se * np.sqrt(freedom / (freedom - 2))
+        measured, se = part["log_ratio"].to_numpy(float), widen_error(part)
         pooled = pool_lifts(measured, se, np.zeros(len(part), int), draws=draws, seed=seed)
         low, high = np.quantile(pooled.theta, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
         above = np.array([_above_others(pooled.theta, level) for level in range(len(part))])

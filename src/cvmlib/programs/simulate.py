@@ -100,9 +100,10 @@ def draw_spending(lift: Array, world: World, rng: np.random.Generator) -> tuple[
 
 
 def _sum_moments(code: npt.NDArray[np.int64], y: Array, x: Array) -> pd.DataFrame:
-    zero = np.zeros_like(y)
+    zero, bought = np.zeros_like(y), (y > 0).astype(float)
     columns = {
-        "customers": zero + 1, "buyers": (y > 0).astype(float), "y1": y, "y2": y**2, "y3": y**3, "y4": y**4, "x1": x,
+        "customers": zero + 1, "buyers": bought, "y1": y, "y2": y**2, "y3": y**3, "y4": y**4, "x1": x,
         "x2": x**2, "xy": x * y, "v1": zero, "v2": zero, "vy": zero, "vx": zero,
+        "by": bought * y, "bx": bought * x,
     }  # fmt: skip
     return pd.DataFrame(columns)[list(MOMENTS)].groupby(code).sum()

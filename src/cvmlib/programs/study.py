@@ -18,6 +18,7 @@ from cvmlib.programs.regional_study import study_regions
 from cvmlib.programs.results import KEPT_DRAWS, UnitResult
 from cvmlib.programs.scorecard import score_programs
 from cvmlib.programs.segments import shrink_segments
+from cvmlib.programs.sharpening import sharpen_lifts, widen_error
 from cvmlib.programs.summary import add_reasons, sum_up
 
 
@@ -67,7 +68,8 @@ class Study:
     pooled : Pooled
         Posterior draws of the lifts in the window, programs in the order of `order`.
     order : DataFrame
-        unit, program_id, lift and se (log ratios, as pooled), worth (margin that a lift of 100% would add), cost,
+        unit, program_id, measured and measured_se (lifts in money, log ratios), lift and se (the same with what
+        conversions say, `cvmlib.programs.sharpening`, as pooled), worth (margin that a lift of 100% would add), cost,
         and hurdle (margin asked for per unit of cost).
     """
 
@@ -246,15 +248,17 @@ def _list_poolable(measured: dict[str, Measured]) -> pd.DataFrame:
             & (table["design"] == "randomised")
         )
         table = table[fine & ~table["program_id"].isin(broken)]
-        freedom = table["freedom"]
+        sharp, sharp_se = sharpen_lifts(table) if unit.data.money else (table["log_ratio"], widen_error(table))
         known = unit.margin if unit.data.money else np.nan
         frames.append(
             pd.DataFrame(
                 {
                     "unit": name,
                     "program_id": table["program_id"],
-                    "lift": table["log_ratio"],
-                    "se": table["log_ratio_se"] * np.sqrt(freedom / (freedom - 2)),
+                    "measured": table["log_ratio"],
+                    "measured_se": widen_error(table),
+                    "lift": sharp,
+                    "se": sharp_se,
                     "worth": known * table["base"] * table["treated"],
                     "cost": table["cost"],
                     "hurdle": table["hurdle"],
@@ -264,7 +268,8 @@ def _list_poolable(measured: dict[str, Measured]) -> pd.DataFrame:
                 }
             )
         )
-    names = ["unit", "program_id", "lift", "se", "worth", "cost", "hurdle", "total", "total_se", "worth_total"]
+    names = ["unit", "program_id", "measured", "measured_se", "lift", "se", "worth", "cost", "hurdle"]
+    names += ["total", "total_se", "worth_total"]
     kept = [frame for frame in frames if len(frame)]
     empty = pd.DataFrame(columns=names).astype({name: float for name in names[2:]})
     return pd.concat(kept, ignore_index=True) if kept else empty

@@ -23,7 +23,7 @@ def add_reasons(table: pd.DataFrame, end: date) -> pd.DataFrame:
     """
     settled = [_settle(row) for row in table.to_dict("records")]
     days = table["window_days"].fillna(WINDOW_DAYS)
-    over = table["start"] + pd.to_timedelta(days, unit="D") <= pd.Timestamp(end) + pd.Timedelta(days=1)
+    over = table["last_drawn"] + pd.to_timedelta(days, unit="D") <= pd.Timestamp(end) + pd.Timedelta(days=1)
     counted = (table["design"] != "regional") & table["lift"].notna() & ~over
     return table.assign(
         verdict=[verdict for verdict, _ in settled], reason=[reason for _, reason in settled], unfinished=counted

@@ -67,7 +67,7 @@ def show_value(unit: UnitResult) -> None:
 
 
 def show_regions(unit: UnitResult) -> None:
-    """Show every regional test over time; nothing where there is none."""
+    """Show every regional test over time, and all of them in a table; nothing where there is none."""
     totals = unit.totals
     labels = unit.results.set_index("program_id")["label"]
     for program, course in unit.courses.groupby("program_id", sort=False):
@@ -80,6 +80,9 @@ def show_regions(unit: UnitResult) -> None:
         caption = f"{labels[program]}: sales of the treated areas, and what the untreated ones let expect."
         table = tables.course_table(shown, totals["interval"])
         show.figure(ax.figure, sentence, table, caption, f"region {program}")
+    table, formats = tables.region_table(unit.results, totals["interval"])
+    if len(table):
+        show.table(table, "Regional tests", "regional tests", formats)
 
 
 def show_segments(unit: UnitResult) -> None:

@@ -137,6 +137,21 @@ def tests_table(tests: pd.DataFrame, currency: str) -> tuple[pd.DataFrame, Forma
     return table, formats | {names["customers"]: "integer", names["days"]: "integer"}
 
 
+def region_table(results: pd.DataFrame, interval: float) -> tuple[pd.DataFrame, Formats]:
+    """Change of the treated areas of every regional test, and how far areas stray without any program."""
+    names = {
+        "label": "Program",
+        "pooled": "Change against what was expected",
+        "pooled_low": f"{interval:.0%} interval from",
+        "pooled_high": "to",
+        "p_value": "Placebo p-value",
+        "moved": "Untreated areas, each alone, that moved as much",
+    }
+    table = results[(results["design"] == "regional") & results["pooled"].notna()]
+    formats = dict.fromkeys(list(names.values())[1:], "percent:1") | {names["moved"]: "percent"}
+    return table.rename(columns=names)[list(names.values())].reset_index(drop=True), formats
+
+
 def course_table(course: pd.DataFrame, interval: float) -> pd.DataFrame:
     """Regional sales by period: actual, expected with its interval, and whether the test ran."""
     names = {"date": "Date", "actual": "Actual", "expected": "Expected", "low": f"{interval:.0%} interval from",

@@ -38,6 +38,8 @@ def judge_page(totals: Mapping) -> tuple[str, str]:
     told = [_say(name, verdicts[name]) for name in VERDICTS if verdicts.get(name)]
     known = sum(verdicts.get(name, 0) for name in ("scale", "keep", "retest", "stop"))
     programs = count(totals["programs"], "program")
+    if not known and totals["programs"] == 1:
+        return "withheld", f"The one program of {totals['label']} cannot be judged: nothing shows what it caused."
     if not known:
         return "withheld", f"None of {programs} of {totals['label']} can be judged: nothing shows what they caused."
     level = "sound" if known == totals["programs"] and not verdicts.get("retest") else "caution"
@@ -67,7 +69,8 @@ def list_reasons(totals: Mapping, results: pd.DataFrame) -> list[str]:
     cut = results.loc[results["unfinished"], "label"].tolist()
     if cut:
         sentences.append(
-            f"The window of {listing(cut)} was not over at the end of observation; what comes later is missing."
+            f"The window of {listing(cut)} was not over at the end of observation, for those drawn last at least; what "
+            "comes later is missing."
         )
     if not totals["money"]:
         sentences.append("Outcomes are recorded as conversions, not as money, so no return can be stated.")
@@ -153,21 +156,25 @@ def _lift_words(row: Mapping) -> str:
     low, high = percent(row["pooled_low"], 1), percent(row["pooled_high"], 1)
     if row["design"] == "regional":
         text = (
-            f"Its areas sold {percent(row['pooled'], 1)} more than expected ({low} to {high}; placebo p-value "
-            f"{row['p_value']:.3f})."
+            f"Its areas brought {_signed(row['pooled'], 1)} than expected from the others ({low} to {high}). Without "
+            "any program the same areas stray as far or further with a probability of "
+            f"{percent(row['p_value'], 1)} (placebo p-value)."
         )
         if np.isfinite(row["moved"]) and row["moved"] > 0.1:
             text += (
-                f" {percent(row['moved'])} of the areas without the program moved as much in the same weeks, so areas "
-                "drift apart on their own."
+                f" Of the areas without the program, each taken alone, {percent(row['moved'])} moved as much in the "
+                "same weeks: some areas stray more than others. Interval and p-value therefore rest on how far these "
+                "areas themselves strayed, taken together, at earlier dates."
             )
         return text
-    pooled = f"among its peers its lift is taken as {percent(row['pooled'], 1)} ({low} to {high})"
-    return f"Measured was a lift of {percent(row['relative'], 1)}; {pooled}."
+    return (
+        f"Measured was a lift of {percent(row['relative'], 1)}; in the light of the other programs and of conversions "
+        f"it is taken to be {percent(row['pooled'], 1)} ({low} to {high})."
+    )
 
 
-def _signed(share: float) -> str:
-    return f"{percent(abs(share))} {'more' if share >= 0 else 'less'}"
+def _signed(share: float, digits: int = 0) -> str:
+    return f"{percent(abs(share), digits)} {'more' if share >= 0 else 'less'}"
 
 
 def describe_value(results: pd.DataFrame, totals: Mapping) -> str:
@@ -215,6 +222,8 @@ def describe_segments(segments: pd.DataFrame) -> str:
 def describe_scorecard(scorecard: pd.DataFrame) -> str:
     """Say how many programs counted anything on the way to their intended outcome, and who measured the link."""
     counted = scorecard[scorecard["counted"] != ""]
+    if counted.empty:
+        return "No activity is counted for any program, so nothing is known of what lies between it and its outcome."
     near = counted[counted["on_the_way"]]
     unmeasured = near[near["measured"] == "nobody"]
     text = (
@@ -240,6 +249,8 @@ def describe_tests(tests: pd.DataFrame, totals: Mapping) -> str:
             f"{first['days']:.0f} days, half of them held back, {first['label']} would show a lift of "
             f"{percent(first['detectable'], 1)} or more with 80% power."
         )
+    if (tests["why_not"] != "").all():
+        return "For no program can the next test be designed, for the reasons below."
     if worth.empty:
         return "No further test is worth what it costs: the decisions are clear enough, or too little hangs on them."
     best = worth.iloc[0]
@@ -263,16 +274,24 @@ def list_obstacles(tests: pd.DataFrame) -> list[tuple[str, str]]:
 
 def list_unknowns(totals: Mapping, results: pd.DataFrame) -> list[str]:
     """List what the page leaves out or assumes, one sentence each."""
-    window = listing(f"{days:.0f}" for days in sorted(set(results["window_days"].fillna(90))))
-    sentences = [
-        f"Money counts for {window} days after the assignment; what a program changes later is seen only through "
-        f"predicted "
-        "customer value.",
-        "Lifts are averages over the customers who were in the program; for other customers they are a guess.",
-        "Customers are taken not to influence each other: a treated customer who recommends to one held back hides "
-        "effect.",
-        "The cost is taken to be complete, and to have been spent on those treated.",
-    ]
+    customers = results.loc[results["design"] != "regional", "window_days"]
+    window = listing(f"{days:.0f}" for days in sorted(set(customers.fillna(90))))
+    sentences = []
+    if (results["design"] != "regional").any():
+        sentences += [
+            f"Money counts for {window} days after the assignment; what a program changes later is seen only through "
+            "predicted customer value.",
+            "Lifts are averages over the customers who were in the program; for other customers they are a guess.",
+            "Customers are taken not to influence each other: a treated customer who recommends to one held back hides "
+            "effect.",
+        ]
+    if (results["design"] == "regional").any():
+        sentences += [
+            "Regional tests count what the areas brought while the program ran; what it changes later is not seen.",
+            "Areas without the program are taken not to be touched by it, and all areas to go on moving together as "
+            "they did before it.",
+        ]
+    sentences.append("The cost is taken to be complete, and to have been spent on those treated.")
     if (results["design"] == "randomised").sum() > 1:
         sentences.append("Programs are taken to be alike a priori; one of a kind of its own is shrunk too much.")
     return sentences
