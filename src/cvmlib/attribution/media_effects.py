@@ -132,7 +132,7 @@ def _unmoved_baseline(posterior: MediaPosterior, series: int) -> Array:
     design, draws = posterior.design, posterior.draws
     weeks = len(design.panel.weeks[series])
     market = design.market[series]
-    steps = draws["trend_drift"][:, series, None] + draws["trend_bend"][:, series]
+    steps = draws["trend_drift"][:, series, None] + np.cumsum(draws["trend_bend"][:, series], axis=1)
     path = np.cumsum(np.concatenate([np.zeros((len(steps), 1)), steps], axis=1), axis=1)
     path = path - path.mean(axis=1, keepdims=True)
     moved = draws["level"][:, series][:, None] + path @ design.trend[series][:, :weeks]
@@ -149,20 +149,6 @@ def fitted(posterior: MediaPosterior, series: int) -> Array:
     """Expected outcome of a series week by week, shape (draws, weeks), in money."""
     mine = np.flatnonzero(posterior.design.panel.series_of_pair == series)
     return baseline(posterior, series) + sum(respond(posterior, i) for i in mine)
-
-
-def predict_outcomes(posterior: MediaPosterior, series: int, rng: np.random.Generator) -> Array:
-    """Outcomes of a series as they might have been, with noise that lasts from week to week."""
-    design = posterior.design
-    mean = fitted(posterior, series)
-    unit = design.panel.units().index(design.panel.series[series].unit)
-    phi = posterior.draws["persistence"][:, unit]
-    sigma = posterior.draws["sigma"][:, series] * design.panel.series[series].scale
-    noise = np.zeros_like(mean)
-    noise[:, 0] = rng.standard_normal(len(mean)) / np.sqrt(1 - phi**2)
-    for t in range(1, mean.shape[1]):
-        noise[:, t] = phi * noise[:, t - 1] + rng.standard_normal(len(mean))
-    return mean + sigma[:, None] * noise
 
 
 def summarise(draws: Array, interval: float) -> dict[str, float]:
