@@ -146,6 +146,19 @@ def test_a_common_variance_is_integrated_out():
     np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-3)
 
 
+def test_each_set_of_columns_has_a_variance_of_its_own():
+    """Two sets of columns are independent, and each has the prior that it would have alone."""
+    rng = np.random.default_rng(2)
+    standard = rng.standard_normal((3, 4))
+    found = []
+    for columns, sets in (([0, 1, 2, 3], [0, 0, 1, 1]), ([0, 1], None), ([2, 3], None)):
+        with pm.Model() as model:
+            _scatter("waves", (3, len(columns)), 0.3, 1.5, sets)
+        at = model.compile_logp(sum=False, mode="FAST_COMPILE")
+        found.append(float(sum(part.sum() for part in at({"waves_standard": standard[:, columns]}))))
+    assert found[0] == pytest.approx(found[1] + found[2], rel=1e-9)
+
+
 def test_media_are_not_given_more_because_the_baseline_is_then_told_better():
     """What level, season and controls move is the same share of sales, however much media bring."""
     effects = np.linspace(-0.01, 0.01, 5)[None]

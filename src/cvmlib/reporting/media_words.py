@@ -3,6 +3,7 @@
 import pandas as pd
 
 from cvmlib.attribution.budget import ENOUGH, Advice
+from cvmlib.attribution.budget_doubt import DOUBT
 from cvmlib.attribution.media_experiments import ROW
 from cvmlib.attribution.media_fit import MediaFit
 from cvmlib.reporting.words import amount, between, chance, listing, percent
@@ -163,9 +164,10 @@ def describe_budget(advice: Advice, currency: str) -> str:
     """Say what the plan does, and what may go wrong."""
     verb = "would gain" if advice.hold else "gains"
     text = (
-        f"The best plan within the limits moves {percent(advice.moved)} of the budget. It beats today's plan with a "
-        f"probability of {chance(advice.probability)} and {verb} {describe_gain(advice, currency)}; in the worst "
-        f"tenth of cases it changes sales by {amount(advice.downside, currency)} a week on average."
+        f"The best {'cautious ' if advice.caution else ''}plan within the limits moves {percent(advice.moved)} of the "
+        f"budget. It beats today's plan with a probability of {chance(advice.probability)} and {verb} "
+        f"{describe_gain(advice, currency)}; in the worst tenth of cases it changes sales by "
+        f"{amount(advice.downside, currency)} a week on average."
     )
     if advice.hold:
         text += f" A plan is recommended from {percent(ENOUGH)} on."
@@ -197,6 +199,11 @@ def list_unknowns(fit: MediaFit, unit: str, returns: pd.DataFrame, collinear: pd
     if collinear["collinear"].any():
         names = listing(collinear.loc[collinear["collinear"], "channel"])
         sentences.append(f"The spend of {names} moves with other channels or the season, which widens its interval.")
+    if doubted := sorted(set(returns["channel"]) - tested - set(found)):
+        sentences.append(
+            f"No test tells whether spend on {listing(doubted)} follows demand unnoticed; the plan takes it to with a "
+            f"probability of {percent(DOUBT)} for each channel."
+        )
     if design.dropped:
         sentences.append(f"Controls that never vary were left out: {', '.join(design.dropped)}.")
     sentences += [
