@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cvmlib.attribution.budget import ENOUGH, advise, compare_plans, find_plan, tabulate_plan, tail_mean
+from cvmlib.attribution.budget import CAUTION, ENOUGH, advise, compare_plans, find_plan, tabulate_plan, tail_mean
 from cvmlib.attribution.budget_doubt import doubt_returns
 from cvmlib.attribution.budget_options import BudgetOptions, read_options
 from cvmlib.attribution.media_design import build_design
@@ -134,9 +134,9 @@ def test_nothing_is_doubted_of_channels_with_a_test():
 def test_no_more_caution_than_it_takes_to_be_sure_enough():
     rng = np.random.default_rng(6)
     sure = options(np.tile([1.0, 3.0, 0.2], (50, 1)) + 0.01 * rng.standard_normal((50, 3)))
-    assert advise(sure).caution == 0.0
+    assert advise(sure).caution == CAUTION[0]
     # the second channel is best on average, the third is surer to beat the first
     risky = np.column_stack([np.full(500, 1.0), rng.normal(1.1, 1.2, 500), rng.normal(0.9, 0.1, 500)])
     advice = advise(options(risky))
-    assert not advice.hold and advice.caution > 0.0 and advice.probability >= ENOUGH
-    assert np.mean(options(risky).gain(find_plan(options(risky), 0.0)) > 0) < ENOUGH
+    assert not advice.hold and advice.caution > CAUTION[0] and advice.probability >= ENOUGH
+    assert np.mean(options(risky).gain(find_plan(options(risky), CAUTION[0])) > 0) < ENOUGH

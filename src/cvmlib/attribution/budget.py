@@ -22,7 +22,7 @@ ENOUGH = 0.8
 """Probability of beating today's plan below which the advice is to hold."""
 TAIL = 0.1
 """Share of the draws that count as the worst."""
-CAUTION = (0.0, 0.25, 0.5, 1.0)
+CAUTION = (0.1, 0.25, 0.5, 1.0)
 """Weights of the worst draws against the mean, tried one after the other until a plan is sure enough."""
 _STEPS = (0.02, 0.005, 0.001)
 _SURE = 0.99  # a model is never surer of itself than that
@@ -53,7 +53,7 @@ class Advice:
     gain: Array
     hold: bool
     reason: str
-    caution: float = 0.0
+    caution: float = CAUTION[0]
 
     @property
     def probability(self) -> float:
@@ -150,7 +150,7 @@ def advise(options: BudgetOptions, fit_passed: bool = True) -> Advice:
         if one.probability >= ENOUGH:
             break
     if not tried:
-        nothing = "No move of money within the limits is expected to bring more than today's plan."
+        nothing = "No move of money within the limits is worth its risk."
         return Advice(options, plan, options.gain(plan), True, nothing)
     best = max(tried, key=lambda one: one.probability)
     if not fit_passed:

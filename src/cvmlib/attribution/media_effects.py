@@ -15,8 +15,8 @@ from cvmlib.attribution.media_panel import Array, Index
 from cvmlib.attribution.media_transforms import ADSTOCKS, SATURATIONS, adstock_weights, carry_over, saturate
 
 YEAR_WEEKS = 52
-LEVEL_WEEKS = 8
-"""Weeks over which spend is averaged to say which levels were observed."""
+LEVEL_WEEKS = 4
+"""Weeks over which spend is averaged to say which levels were observed: about as many as an effect is spread over."""
 KNOWN, PARTLY = 0.8, 0.5
 """Share of the prior variance of a return that the data took away, from which on it counts as known, or partly so."""
 

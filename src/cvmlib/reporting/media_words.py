@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cvmlib.attribution.budget import ENOUGH, Advice
+from cvmlib.attribution.budget import CAUTION, ENOUGH, Advice
 from cvmlib.attribution.budget_doubt import DOUBT
 from cvmlib.attribution.media_experiments import ROW
 from cvmlib.attribution.media_fit import MediaFit
@@ -162,12 +162,11 @@ def describe_holdout(scores: dict[str, float]) -> str:
 
 def describe_budget(advice: Advice, currency: str) -> str:
     """Say what the plan does, and what may go wrong."""
-    verb = "would gain" if advice.hold else "gains"
+    verb, kind = "would gain" if advice.hold else "gains", "cautious plan" if advice.caution > CAUTION[0] else "plan"
     text = (
-        f"The best {'cautious ' if advice.caution else ''}plan within the limits moves {percent(advice.moved)} of the "
-        f"budget. It beats today's plan with a probability of {chance(advice.probability)} and {verb} "
-        f"{describe_gain(advice, currency)}; in the worst tenth of cases it changes sales by "
-        f"{amount(advice.downside, currency)} a week on average."
+        f"The best {kind} within the limits moves {percent(advice.moved)} of the budget. It beats today's plan with a "
+        f"probability of {chance(advice.probability)} and {verb} {describe_gain(advice, currency)}; in the worst "
+        f"tenth of cases it changes sales by {amount(advice.downside, currency)} a week on average."
     )
     if advice.hold:
         text += f" A plan is recommended from {percent(ENOUGH)} on."
