@@ -80,6 +80,24 @@ def test_likelihood_agrees_with_the_effects_that_are_reported(world, evaluate):
     assert likelihood == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("adstock", "saturation"), [("delayed", "logistic"), ("weibull", "hill")])
+def test_other_forms_have_the_likelihood_of_the_effects_that_are_reported(adstock, saturation):
+    panel = build_panel({"shop": company()["shop"]})
+    design, form = build_design(panel), Form(adstock, saturation)
+    model = build_model(design, None, form)
+    (fit,) = [p for p in model.replace_rvs_by_values(model.potentials) if p.name == "fit"]
+    kept = [v for v in model.unobserved_value_vars if not pm.util.is_transformed_name(v.name)]
+    mode = pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")
+    likelihood, *values = pytensor.function(model.value_vars, [fit, *kept], mode=mode)(**model.initial_point(1))
+    draws = {v.name: np.asarray(value)[None] for v, value in zip(kept, values, strict=True)}
+    mean = fitted(MediaPosterior(design, form, draws), 0)[0] / panel.series[0].scale
+    sigma, phi = (draws[name][0, 0] for name in ("sigma", "persistence"))
+    error = (panel.outcome[0, : len(mean)] - mean) / sigma
+    innovations = np.append(error[0] * np.sqrt(1 - phi**2), error[1:] - phi * error[:-1])
+    expected = -0.5 * (innovations**2).sum() - len(mean) * np.log(sigma) + 0.5 * np.log(1 - phi**2)
+    assert float(likelihood) == pytest.approx(expected, rel=1e-9)
+
+
 def test_return_is_contribution_over_spend(world, evaluate):
     design, _ = world
     at, x = evaluate
