@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 
-from cvmlib.attribution.budget import BudgetOptions
+from cvmlib.attribution.budget_options import BudgetOptions
 from cvmlib.attribution.media_panel import UnitWeeks
 from cvmlib.tables.demo.media import Channel, Market, Test, simulate_market
 

@@ -13,6 +13,8 @@ from cvmlib.attribution.coalitions import (
     recount,
     require_identified,
 )
+from cvmlib.attribution.markov import RULES as REMOVALS
+from cvmlib.attribution.markov import attribute_markov
 from cvmlib.attribution.rules import RULES, divide
 from cvmlib.attribution.shapley import divide_shapley, divide_simplified
 from cvmlib.errors import UnfitModelError
@@ -149,6 +151,29 @@ def test_recounting_from_the_old_mode_finds_the_new_one(simulated):
 def test_what_cannot_be_identified_is_refused(journeys, message):
     with pytest.raises(UnfitModelError, match=message):
         require_identified(count_coalitions(build_paths(journeys)))
+
+
+def test_a_channel_seen_only_in_journeys_that_failed_gets_nothing():
+    """Rules, removals that fit anew, and Shapley values; a chain mixes it with others."""
+    paths = build_paths({"a > b": (5, 5, 50), "a": (3, 9, 30), "b > c": (0, 7), "b": (1, 4, 10), "c > a > b": (0, 3)})
+    place = paths.channels.index("c")
+    for rule in ("first", "last", "linear", "position"):
+        assert (divide(paths, rule) @ paths.conversions)[place] == 0.0
+    failed = attribute_markov(paths, 1, "fail")
+    assert failed.conversions[place] == failed.value[place] == 0.0
+    assert failed.conversions.sum() == pytest.approx(9.0)
+    mixed = attribute_markov(paths, 1, "reconnect")
+    assert mixed.effect[place] < 0.0 and np.isnan(mixed.conversions).all() and "both signs" in mixed.reason
+    coalitions = count_coalitions(paths)
+    require_identified(coalitions)
+    credit = coalitions.conversions @ divide_shapley(coalitions, fit_coalitions(coalitions))
+    assert credit[place] == 0.0 and credit.sum() == pytest.approx(9.0)
+
+
+@pytest.mark.parametrize("rule", REMOVALS)
+def test_an_only_channel_gets_everything(rule):
+    found = attribute_markov(build_paths({"a": (3, 2, 9)}), 1, rule)
+    assert found.conversions.tolist() == [3.0] and found.value.tolist() == [9.0]
 
 
 def test_the_simplified_formula_divides_equally():

@@ -9,7 +9,7 @@ import pytest
 from cvmlib.attribution import media_effects as effects
 from cvmlib.attribution.media_design import build_design, reference_returns
 from cvmlib.attribution.media_diagnostics import find_followers, mark_captured, measure_collinearity
-from cvmlib.attribution.media_holdout import score_holdout, tabulate_holdout
+from cvmlib.attribution.media_holdout import forecast_outcomes, score_holdout, tabulate_holdout
 from cvmlib.attribution.media_model import RETURN_MEAN, RETURN_SD, Form
 from cvmlib.attribution.media_panel import build_panel
 from tests.attribution.media_worlds import CHANNELS, as_weeks, simulate
@@ -151,3 +151,18 @@ def test_holdout_is_scored_against_what_came(posterior):
     assert scores["mape"] == 0.0
     assert scores["covered"] == 1.0
     assert score_holdout(perfect.assign(expected=1.1 * table["actual"]))["bias"] == pytest.approx(0.1)
+
+
+def test_a_forecast_goes_on_from_the_last_week_seen(posterior):
+    """What that week was off fades as the noise does, and the spread of the outcomes grows to that of the noise."""
+    weeks = 8
+    design = build_design(posterior.design.panel, holdout=weeks)
+    count = 4000
+    draws = {name: np.repeat(values[:1], count, axis=0) for name, values in posterior.draws.items()}
+    seen = effects.MediaPosterior(design, Form(), draws)
+    expected, outcomes = forecast_outcomes(seen, 0, weeks, np.random.default_rng(1))
+    scale, mean = design.panel.series[0].scale, effects.fitted(seen, 0)[0]
+    off = design.panel.outcome[0, len(mean) - weeks - 1] * scale - mean[-weeks - 1]
+    np.testing.assert_allclose(expected[0] - mean[-weeks:], off * 0.3 ** np.arange(1, weeks + 1), rtol=1e-9)
+    spread = 0.05 * scale * np.sqrt(np.cumsum(0.3 ** (2.0 * np.arange(weeks))))
+    np.testing.assert_allclose((outcomes - expected).std(axis=0), spread, rtol=0.05)

@@ -80,6 +80,24 @@ def test_likelihood_agrees_with_the_effects_that_are_reported(world, evaluate):
     assert likelihood == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("adstock", "saturation"), [("delayed", "logistic"), ("weibull", "hill")])
+def test_other_forms_have_the_likelihood_of_the_effects_that_are_reported(adstock, saturation):
+    panel = build_panel({"shop": company()["shop"]})
+    design, form = build_design(panel), Form(adstock, saturation)
+    model = build_model(design, None, form)
+    (fit,) = [p for p in model.replace_rvs_by_values(model.potentials) if p.name == "fit"]
+    kept = [v for v in model.unobserved_value_vars if not pm.util.is_transformed_name(v.name)]
+    mode = pytensor.compile.mode.Mode(linker="py", optimizer="fast_compile")
+    likelihood, *values = pytensor.function(model.value_vars, [fit, *kept], mode=mode)(**model.initial_point(1))
+    draws = {v.name: np.asarray(value)[None] for v, value in zip(kept, values, strict=True)}
+    mean = fitted(MediaPosterior(design, form, draws), 0)[0] / panel.series[0].scale
+    sigma, phi = (draws[name][0, 0] for name in ("sigma", "persistence"))
+    error = (panel.outcome[0, : len(mean)] - mean) / sigma
+    innovations = np.append(error[0] * np.sqrt(1 - phi**2), error[1:] - phi * error[:-1])
+    expected = -0.5 * (innovations**2).sum() - len(mean) * np.log(sigma) + 0.5 * np.log(1 - phi**2)
+    assert float(likelihood) == pytest.approx(expected, rel=1e-9)
+
+
 def test_return_is_contribution_over_spend(world, evaluate):
     design, _ = world
     at, x = evaluate
@@ -144,6 +162,19 @@ def test_a_common_variance_is_integrated_out():
         normal = stats.norm.pdf(deviations[:, None], scale=np.sqrt(variance)).prod(axis=0)
         expected.append(np.log(np.trapezoid(normal * prior, variance)))
     np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-3)
+
+
+def test_each_set_of_columns_has_a_variance_of_its_own():
+    """Two sets of columns are independent, and each has the prior that it would have alone."""
+    rng = np.random.default_rng(2)
+    standard = rng.standard_normal((3, 4))
+    found = []
+    for columns, sets in (([0, 1, 2, 3], [0, 0, 1, 1]), ([0, 1], None), ([2, 3], None)):
+        with pm.Model() as model:
+            _scatter("waves", (3, len(columns)), 0.3, 1.5, sets)
+        at = model.compile_logp(sum=False, mode="FAST_COMPILE")
+        found.append(float(sum(part.sum() for part in at({"waves_standard": standard[:, columns]}))))
+    assert found[0] == pytest.approx(found[1] + found[2], rel=1e-9)
 
 
 def test_media_are_not_given_more_because_the_baseline_is_then_told_better():

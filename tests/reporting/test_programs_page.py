@@ -84,6 +84,16 @@ def test_a_regional_test_is_told_without_contradiction(unit, monkeypatch, pooled
     assert (row["Placebo p-value"], row["Untreated areas, each alone, that moved as much"]) == (0.008, 0.39)
 
 
+def test_programs_that_varied_a_channel_point_to_the_media_mix(unit):
+    results = unit.results.assign(
+        media_channel=[{"Sure": "tv", "Broken": "print"}.get(n) for n in unit.results["label"]]
+    )
+    said = dict(words.explain_verdicts(results))
+    assert said["Sure"].endswith("It varied the spend on tv: the page on media says what its test tells the media mix.")
+    assert said["Broken"].endswith("without a sound test the media mix learns nothing from it.")
+    assert sum("media mix" in text for text in said.values()) == 2
+
+
 def test_numbers_of_the_returns_are_those_of_the_table(unit, monkeypatch):
     seen = capture(monkeypatch)
     programs_page.show_overview(unit)

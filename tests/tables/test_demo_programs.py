@@ -91,6 +91,19 @@ def test_stores_carry_their_program(folder):
     assert set(stores["customer"]) == set(sales["store"]) and (stores["group"] == "test").sum() == 2
 
 
+def test_the_program_that_varied_a_channel_agrees_with_the_truth_of_the_channel(folder):
+    """The catalogue is the print of media: neither has any effect, and its cost is part of the spend on print."""
+    programs = pd.read_parquet(folder / "fashion" / "programs.parquet").set_index("program")
+    assert programs["paid_channel"].dropna().to_dict() == {"catalogue": "print", "influencers": "social"}
+    media = pd.read_parquet(folder / "fashion" / "media.parquet")
+    assert set(programs["paid_channel"].dropna()) <= set(media["channel"])
+    market = json.loads((folder / "truth" / "fashion" / "media.json").read_text(encoding="utf-8"))
+    assert market["channels"]["print"]["return"] == 0.0 == truth_of(folder, "fashion")["catalogue"]["lift"]
+    row = programs.loc["catalogue"]
+    inside = media["week"].between(pd.Timestamp(row["started_on"]), pd.Timestamp(row["ended_on"]))
+    assert 0 < row["cost"] < media.loc[inside & (media["channel"] == "print"), "spend"].sum()
+
+
 def test_programs_leave_every_other_file_as_it_was(folder, tmp_path, monkeypatch):
     """Tables and truth of the units are the same bytes with and without programs."""
     from cvmlib.tables.demo import write

@@ -1,84 +1,31 @@
 """Where the same money brings more: a plan, the probability that it beats today's, and what is lost if it does not.
 
 A plan is a multiple of last year's spend for each channel, at the same total. What it brings is computed with every
-draw of the posterior, so a plan is judged by the whole distribution of its gain over today's plan. The plan recommended
-weighs the mean of that gain against the mean of its worst tenth (conditional value at risk: Rockafellar and Uryasev
-2000, *Journal of Risk* 2), within limits per channel and within the spend that was ever observed. Below a probability
-of 0.8 of beating today's plan it is not recommended: then the advice is to hold, and to learn first.
+draw of the posterior, so a plan is judged by the whole distribution of its gain over today's plan. Draws leave room for
+channels that follow demand unnoticed (`cvmlib.attribution.budget_doubt`). A plan weighs the mean of its gain against
+the mean of its worst tenth (conditional value at risk: Rockafellar and Uryasev 2000, *Journal of Risk* 2), within
+limits per channel and within the spend that was ever observed. The worst tenth weighs as much as is needed to be sure
+enough, and no more: the first plan that beats today's with a probability of 0.8 is recommended. If even the most
+cautious does not, the advice is to hold, and to learn first.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from cvmlib.attribution.media_effects import (
-    YEAR_WEEKS,
-    MediaPosterior,
-    observed_levels,
-    respond_to_levels,
-    spend_of,
-)
+from cvmlib.attribution.budget_options import BudgetOptions
 from cvmlib.attribution.media_panel import Array
-from cvmlib.errors import DataError
 
 ENOUGH = 0.8
 """Probability of beating today's plan below which the advice is to hold."""
 TAIL = 0.1
 """Share of the draws that count as the worst."""
-CAUTION = 0.25
-"""Weight of the worst draws against the mean."""
-LIMIT = 0.3
-"""How far a channel's spend may move unless said otherwise, as a share of last year's."""
+CAUTION = (0.1, 0.25, 0.5, 1.0)
+"""Weights of the worst draws against the mean, tried one after the other until a plan is sure enough."""
 _STEPS = (0.02, 0.005, 0.001)
-_GRID = 33
 _SURE = 0.99  # a model is never surer of itself than that
-
-
-@dataclass(frozen=True)
-class BudgetOptions:
-    """What can be chosen, and what each choice brings: C channels, G levels, D draws.
-
-    Parameters
-    ----------
-    channels : tuple of str
-        Names.
-    spend : array, shape (C,)
-        Weekly spend of the last year, in money.
-    low, high : array, shape (C,)
-        Allowed levels, in multiples of last year's spend.
-    observed_low, observed_high : array, shape (C,)
-        Levels held over some weeks in the history.
-    levels : array, shape (G,)
-        Levels at which responses are known; between them they are interpolated.
-    response : array, shape (D, C, G)
-        Weekly outcome that each channel brings, in money.
-    """
-
-    channels: tuple[str, ...]
-    spend: Array
-    low: Array
-    high: Array
-    observed_low: Array
-    observed_high: Array
-    levels: Array
-    response: Array
-
-    def brings(self, channel: int, level: float) -> Array:
-        """Weekly outcome of a channel at a level, shape (D,)."""
-        place = float(np.interp(level, self.levels, np.arange(len(self.levels))))
-        left = min(int(place), len(self.levels) - 2)
-        part = place - left
-        return (1 - part) * self.response[:, channel, left] + part * self.response[:, channel, left + 1]
-
-    def value(self, plan: Array) -> Array:
-        """Weekly outcome of a plan, shape (D,)."""
-        return sum(self.brings(i, level) for i, level in enumerate(plan))
-
-    def gain(self, plan: Array) -> Array:
-        """Weekly outcome of a plan beyond today's, shape (D,)."""
-        return self.value(plan) - self.value(np.ones(len(self.channels)))
 
 
 @dataclass(frozen=True)
@@ -97,6 +44,8 @@ class Advice:
         Whether the advice is to leave the budget as it is.
     reason : str
         Why, in one sentence.
+    caution : float
+        Weight of the worst draws against the mean that the plan was found with.
     """
 
     options: BudgetOptions
@@ -104,6 +53,7 @@ class Advice:
     gain: Array
     hold: bool
     reason: str
+    caution: float = CAUTION[0]
 
     @property
     def probability(self) -> float:
@@ -122,57 +72,13 @@ class Advice:
         return tail_mean(self.gain)
 
 
-def read_options(
-    posterior: MediaPosterior, unit: str, limits: Mapping[str, tuple[float, float]] | None = None, limit: float = LIMIT
-) -> BudgetOptions:
-    """Work out what can be chosen for a unit.
-
-    Parameters
-    ----------
-    posterior : MediaPosterior
-        Draws.
-    unit : str
-        The unit.
-    limits : mapping of str to pair of float, optional
-        Channel to its smallest and largest level (multiples of last year's spend); ``(1, 1)`` fixes it.
-    limit : float
-        Largest change of the other channels, as a share of last year's spend.
-
-    Returns
-    -------
-    BudgetOptions
-        Without channels that spent nothing in the last year. Where the allowed levels reach beyond those observed, they
-        end there.
-
-    Raises
-    ------
-    DataError
-        When `limits` name a channel that the unit has not.
-    """
-    panel = posterior.design.panel
-    if unknown := sorted(set(limits or {}) - set(panel.channels_of(unit))):
-        raise DataError(
-            f"{unit}: media_mix.limits name {', '.join(unknown)}; the channels of media are "
-            f"{', '.join(panel.channels_of(unit))}. Name one of these, or leave the limit out."
-        )
-    channels = [c for c in panel.channels_of(unit) if spend_of(posterior, unit, c)[-YEAR_WEEKS:].sum() > 0]
-    seen = np.array([observed_levels(posterior, unit, channel) for channel in channels])
-    asked = np.array([(limits or {}).get(channel, (1 - limit, 1 + limit)) for channel in channels])
-    low = np.minimum(np.maximum(asked[:, 0], seen[:, 0]), 1.0)
-    high = np.maximum(np.minimum(asked[:, 1], seen[:, 1]), 1.0)
-    levels = np.unique(np.concatenate([np.linspace(0.0, max(2.0, asked.max()), _GRID), [1.0]]))
-    response = np.stack([respond_to_levels(posterior, unit, channel, levels) for channel in channels], axis=1)
-    spend = np.array([spend_of(posterior, unit, channel)[-YEAR_WEEKS:].mean() for channel in channels])
-    return BudgetOptions(tuple(channels), spend, low, high, seen[:, 0], seen[:, 1], levels, response)
-
-
 def tail_mean(gain: Array, tail: float = TAIL) -> float:
     """Mean of the worst share of draws (conditional value at risk), in the unit of the gain."""
     count = max(int(np.ceil(tail * len(gain))), 1)
     return float(np.partition(gain, count - 1)[:count].mean())
 
 
-def find_plan(options: BudgetOptions, caution: float = CAUTION) -> Array:
+def find_plan(options: BudgetOptions, caution: float) -> Array:
     """Find the plan of the best cautious gain by moving money from channel to channel while it helps.
 
     Parameters
@@ -234,20 +140,27 @@ def advise(options: BudgetOptions, fit_passed: bool = True) -> Advice:
     fit_passed : bool
         Whether the fit passed its diagnostics; without, the advice is to hold.
     """
-    plan = find_plan(options)
-    if np.allclose(plan, 1.0):
-        eager = find_plan(options, caution=0.0)
-        reason = "No move of money is worth its risk: what might be lost weighs as much as what might be gained."
-        return Advice(options, eager, options.gain(eager), True, reason)
-    gain = options.gain(plan)
-    chance = float(np.mean(gain > 0))
+    tried = []
+    for caution in CAUTION:
+        plan = find_plan(options, caution)
+        if np.allclose(plan, 1.0):
+            break
+        one = Advice(options, plan, options.gain(plan), True, "", caution)
+        tried.append(one)
+        if one.probability >= ENOUGH:
+            break
+    if not tried:
+        nothing = "No move of money within the limits is worth its risk."
+        return Advice(options, plan, options.gain(plan), True, nothing)
+    best = max(tried, key=lambda one: one.probability)
     if not fit_passed:
-        return Advice(options, plan, gain, True, "The fit did not pass its diagnostics, so nothing is recommended.")
+        return replace(best, reason="The fit did not pass its diagnostics, so nothing is recommended.")
+    chance = best.probability
     if chance < ENOUGH:
-        reason = f"The best plan beats today's with a probability of {chance:.0%} only; {ENOUGH:.0%} is asked for."
-        return Advice(options, plan, gain, True, reason)
+        reason = f"The surest plan beats today's with a probability of {chance:.0%} only; {ENOUGH:.0%} is asked for."
+        return replace(best, reason=reason)
     sure = f"{chance:.0%}" if chance <= _SURE else f"more than {_SURE:.0%}"
-    return Advice(options, plan, gain, False, f"The plan beats today's with a probability of {sure}.")
+    return replace(best, hold=False, reason=f"The plan beats today's with a probability of {sure}.")
 
 
 def tabulate_plan(advice: Advice) -> pd.DataFrame:
@@ -272,7 +185,7 @@ def tabulate_plan(advice: Advice) -> pd.DataFrame:
 
 
 def compare_plans(options: BudgetOptions, advice: Advice, interval: float = 0.9) -> pd.DataFrame:
-    """Today's plan, the cautious one and that of the mean alone, side by side.
+    """The plan of the advice, that of the mean alone and the most cautious one, side by side.
 
     Returns
     -------
@@ -281,7 +194,12 @@ def compare_plans(options: BudgetOptions, advice: Advice, interval: float = 0.9)
         (share of the budget).
     """
     rows = []
-    for name, plan in (("cautious", find_plan(options)), ("of the mean alone", find_plan(options, caution=0.0))):
+    plans = {
+        "as advised": advice.plan,
+        "of the mean alone": find_plan(options, 0.0),
+        "most cautious": find_plan(options, 1.0),
+    }
+    for name, plan in plans.items():
         one = Advice(options, plan, options.gain(plan), advice.hold, "")
         low, high = np.quantile(one.gain, [(1 - interval) / 2, (1 + interval) / 2])
         rows.append((name, float(one.gain.mean()), float(low), float(high), one.downside, one.probability, one.moved))

@@ -11,12 +11,12 @@ import pandas as pd
 
 from cvmlib.attribution.media_design import MediaDesign
 from cvmlib.attribution.media_model import RETURN_SD, UNIT_VARIANCE, Form, baseline_of
-from cvmlib.attribution.media_panel import Array
+from cvmlib.attribution.media_panel import Array, Index
 from cvmlib.attribution.media_transforms import ADSTOCKS, SATURATIONS, adstock_weights, carry_over, saturate
 
 YEAR_WEEKS = 52
-LEVEL_WEEKS = 8
-"""Weeks over which spend is averaged to say which levels were observed."""
+LEVEL_WEEKS = 4
+"""Weeks over which spend is averaged to say which levels were observed: about as many as an effect is spread over."""
 KNOWN, PARTLY = 0.8, 0.5
 """Share of the prior variance of a return that the data took away, from which on it counts as known, or partly so."""
 
@@ -132,7 +132,7 @@ def _unmoved_baseline(posterior: MediaPosterior, series: int) -> Array:
     design, draws = posterior.design, posterior.draws
     weeks = len(design.panel.weeks[series])
     market = design.market[series]
-    steps = draws["trend_drift"][:, series, None] + draws["trend_bend"][:, series]
+    steps = draws["trend_drift"][:, series, None] + np.cumsum(draws["trend_bend"][:, series], axis=1)
     path = np.cumsum(np.concatenate([np.zeros((len(steps), 1)), steps], axis=1), axis=1)
     path = path - path.mean(axis=1, keepdims=True)
     moved = draws["level"][:, series][:, None] + path @ design.trend[series][:, :weeks]
@@ -149,20 +149,6 @@ def fitted(posterior: MediaPosterior, series: int) -> Array:
     """Expected outcome of a series week by week, shape (draws, weeks), in money."""
     mine = np.flatnonzero(posterior.design.panel.series_of_pair == series)
     return baseline(posterior, series) + sum(respond(posterior, i) for i in mine)
-
-
-def predict_outcomes(posterior: MediaPosterior, series: int, rng: np.random.Generator) -> Array:
-    """Outcomes of a series as they might have been, with noise that lasts from week to week."""
-    design = posterior.design
-    mean = fitted(posterior, series)
-    unit = design.panel.units().index(design.panel.series[series].unit)
-    phi = posterior.draws["persistence"][:, unit]
-    sigma = posterior.draws["sigma"][:, series] * design.panel.series[series].scale
-    noise = np.zeros_like(mean)
-    noise[:, 0] = rng.standard_normal(len(mean)) / np.sqrt(1 - phi**2)
-    for t in range(1, mean.shape[1]):
-        noise[:, t] = phi * noise[:, t - 1] + rng.standard_normal(len(mean))
-    return mean + sigma[:, None] * noise
 
 
 def summarise(draws: Array, interval: float) -> dict[str, float]:
@@ -234,10 +220,7 @@ def marginal_return(posterior: MediaPosterior, unit: str, channel: str, step: fl
 def contraction(posterior: MediaPosterior, unit: str, channel: str) -> float:
     """Share of the prior variance of a channel's return that the data (and tests) took away, at least 0."""
     design = posterior.design
-    panel = design.panel
-    pairs = np.array(panel.pairs_of(unit, channel))
-    money = np.array([design.reference[i] * panel.series[panel.pairs[i].series].scale for i in pairs])
-    weight = money / money.sum()
+    pairs, weight = _weigh_pairs(posterior, unit, channel)
     of_kind = np.array([kind for kind, _ in design.groups])
     prior = 0.0
     for kind in np.unique(design.kind[pairs]):
@@ -246,8 +229,22 @@ def contraction(posterior: MediaPosterior, unit: str, channel: str) -> float:
         prior += mine.sum() ** 2 * (RETURN_SD**2 + UNIT_VARIANCE * scattered) + (
             len(mine) > 1
         ) * UNIT_VARIANCE * np.sum(mine**2)
-    after = float(np.var(posterior.draws["ret"][:, pairs] @ weight))
-    return max(1.0 - after / prior, 0.0)
+    return max(1.0 - float(np.var(mean_return(posterior, unit, channel))) / prior, 0.0)
+
+
+def mean_return(posterior: MediaPosterior, unit: str, channel: str) -> Array:
+    """Return of a channel over a unit's regions and outlets, in reference returns, shape (draws,)."""
+    pairs, weight = _weigh_pairs(posterior, unit, channel)
+    return posterior.draws["ret"][:, pairs] @ weight
+
+
+def _weigh_pairs(posterior: MediaPosterior, unit: str, channel: str) -> tuple[Index, Array]:
+    """Pairs of a unit with a channel, and the weight of each by what it would bring at the reference return."""
+    design = posterior.design
+    panel = design.panel
+    pairs = np.array(panel.pairs_of(unit, channel))
+    money = np.array([design.reference[i] * panel.series[panel.pairs[i].series].scale for i in pairs])
+    return pairs, money / money.sum()
 
 
 def observed_levels(posterior: MediaPosterior, unit: str, channel: str) -> tuple[float, float]:
@@ -258,10 +255,17 @@ def observed_levels(posterior: MediaPosterior, unit: str, channel: str) -> tuple
     return (float(held.min() / now), float(held.max() / now)) if now > 0 else (0.0, 0.0)
 
 
-def respond_to_levels(posterior: MediaPosterior, unit: str, channel: str, levels: Array) -> Array:
-    """Weekly contribution of a channel over the last year at multiples of its spend, shape (draws, levels)."""
+def respond_to_levels(
+    posterior: MediaPosterior, unit: str, channel: str, levels: Array, returns: Array | None = None
+) -> Array:
+    """Weekly contribution of a channel over the last year at multiples of its spend, shape (draws, levels).
+
+    `returns` (draws,) in reference returns stand for the channel's own where they are given.
+    """
     pairs = posterior.design.panel.pairs_of(unit, channel)
-    columns = [sum(respond(posterior, i, level)[:, -YEAR_WEEKS:].mean(axis=1) for i in pairs) for level in levels]
+    columns = [
+        sum(respond(posterior, i, level, returns)[:, -YEAR_WEEKS:].mean(axis=1) for i in pairs) for level in levels
+    ]
     return np.stack(columns, axis=1)
 
 

@@ -3,9 +3,48 @@
 import numpy as np
 import pandas as pd
 
-from cvmlib.attribution.media_effects import MediaPosterior, predict_outcomes
+from cvmlib.attribution.media_effects import MediaPosterior, fitted
+from cvmlib.attribution.media_panel import Array
 
 YEAR_WEEKS = 52
+
+
+def forecast_outcomes(
+    posterior: MediaPosterior, series: int, weeks: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Forecast the last weeks of a series from the weeks that were fitted.
+
+    What the last fitted week was off goes on, the less the later the week, as the noise of the model does.
+
+    Parameters
+    ----------
+    posterior : MediaPosterior
+        Draws of the fit that did not see these weeks.
+    series : int
+        The series.
+    weeks : int
+        How many there are.
+    rng : numpy Generator
+        Source of the noise.
+
+    Returns
+    -------
+    expected, outcomes : array, shape (draws, weeks)
+        Expected outcome, and the outcome as it might be, in money.
+    """
+    design = posterior.design
+    found = design.panel.series[series]
+    mean = fitted(posterior, series) / found.scale
+    phi = posterior.draws["persistence"][:, design.panel.units().index(found.unit)]
+    sigma = posterior.draws["sigma"][:, series]
+    last = int(np.flatnonzero(design.fitted[series])[-1])
+    known = noise = design.panel.outcome[series, last] - mean[:, last]
+    outcomes = mean.copy()
+    for t in range(last + 1, mean.shape[1]):
+        known, noise = phi * known, phi * noise + sigma * rng.standard_normal(len(mean))
+        mean[:, t] += known
+        outcomes[:, t] += noise
+    return mean[:, -weeks:] * found.scale, outcomes[:, -weeks:] * found.scale
 
 
 def tabulate_holdout(
@@ -35,14 +74,14 @@ def tabulate_holdout(
     panel = posterior.design.panel
     mine = panel.series_of(unit)
     rng = np.random.default_rng(seed)
-    draws = sum(predict_outcomes(posterior, s, rng) for s in mine)[:, -weeks:]
+    expected, draws = np.sum([forecast_outcomes(posterior, s, weeks, rng) for s in mine], axis=0)
     grid = panel.weeks[mine[0]]
     actual = sum(
         np.where(panel.observed[s], panel.outcome[s] * panel.series[s].scale, np.nan)[: len(grid)] for s in mine
     )
     low, high = np.quantile(draws, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
     return pd.DataFrame({
-        "week": grid[-weeks:], "actual": actual[-weeks:], "expected": draws.mean(axis=0), "low": low, "high": high,
+        "week": grid[-weeks:], "actual": actual[-weeks:], "expected": expected.mean(axis=0), "low": low, "high": high,
         "year_before": _year_before(actual, weeks),
     })  # fmt: skip
 

@@ -22,6 +22,7 @@ demand that it captures and not its effect. Only lift tests, which see r alone, 
 much of its prior, and the reports say so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -45,8 +46,13 @@ UNIT_VARIANCE = 0.3
 returns."""
 _NOISE = 0.05
 """Prior median of the standard deviation of a week's noise, as a share of the average outcome."""
-_SPREAD_SHAPE = 3.0
-_BEND_VARIANCE, _BEND_SHAPE = 0.0012, 1.5  # many trends hardly bend, some do much
+_SPREAD_SHAPE, _SPARSE_SHAPE = 3.0, 1.5  # of inverse gammas; with the lesser shape most are next to nothing, some large
+_BEND_VARIANCE = 0.00004
+"""Prior mean of the variance by which the slope of a trend changes from one half year to the next, in squared shares of
+the average outcome per half year."""
+_MOVED_VARIANCE = 0.0027
+"""Prior mean of the variance of what a wave of the year, a holiday or a control adds, in squared shares of the average
+outcome; each has a variance of its own, for most move hardly anything and some much."""
 CAPTURED_SD = 2.0
 """Scale of the half-normal prior of the demand that a channel captures, in reference returns."""
 
@@ -136,16 +142,21 @@ def _known_marginals(design: MediaDesign) -> np.ndarray:
     return np.bincount(design.kind, squares * (design.reference / _NOISE) ** 2, minlength=len(design.kinds))
 
 
-def _scatter(name: str, shape: tuple[int, ...], variance: float, tail: float = _SPREAD_SHAPE) -> pt.TensorVariable:
-    """Normal deviations of a common, unknown variance.
+def _scatter(
+    name: str, shape: tuple[int, ...], variance: float, tail: float = _SPREAD_SHAPE, sets: Sequence[int] | None = None
+) -> pt.TensorVariable:
+    """Normal deviations of an unknown variance, common to all of them or to those of each set of columns.
 
     Its inverse gamma prior, of this mean and the shape `tail`, is integrated out. What is left is a multivariate t: the
     sampler meets no variance near zero, where it would get stuck.
     """
     standard = pm.Flat(f"{name}_standard", shape=shape)
+    squares = (standard**2).reshape((-1, shape[-1])).sum(axis=0)
+    member = np.equal.outer(np.unique(sets), sets) if sets is not None else np.ones((1, shape[-1]))
     twice_scale = 2.0 * (tail - 1.0)  # of the inverse gamma with a mean of 1
-    half_degrees = tail + 0.5 * np.prod(shape)
-    pm.Potential(f"{name}_prior", -half_degrees * pt.log1p((standard**2).sum() / twice_scale))
+    half_degrees = tail + 0.5 * member.sum(axis=1) * np.prod(shape[:-1])
+    density = -half_degrees * pt.log1p(pt.dot(member.astype(float), squares) / twice_scale)
+    pm.Potential(f"{name}_prior", density.sum())
     return pm.Deterministic(name, np.sqrt(variance) * standard)
 
 
@@ -181,10 +192,15 @@ def elasticity(form: str, bend: dict[str, Any], xp: ModuleType = np) -> Any:
 
 
 def _baseline(design: MediaDesign) -> dict[str, pt.TensorVariable]:
-    """Level, trend, season and controls of the baseline, as shares of the average outcome."""
+    """Level, trend, season and controls of the baseline, as shares of the average outcome.
+
+    The slope of a trend goes on as it was last, but for a bend from one knot to the next, which is small or rare. So a
+    forecast goes on as the trend was last, and not as it was on average.
+    """
     series, knots = design.trend.shape[:2]
-    drift = pm.Normal("trend_drift", 0.0, 0.1, shape=series)
-    steps = drift[:, None] + _scatter("trend_bend", (series, knots - 1), _BEND_VARIANCE, _BEND_SHAPE)
+    drift = pm.Normal("trend_drift", 0.0, 0.05, shape=series)
+    bends = _scatter("trend_bend", (series, knots - 1), _BEND_VARIANCE, _SPARSE_SHAPE)
+    steps = drift[:, None] + pt.cumsum(bends, axis=1)
     path = pt.cumsum(pt.concatenate([pt.zeros((series, 1)), steps], axis=1), axis=1)
     found = {
         "level": pm.Normal("level", 0.0, 0.1, shape=series),
@@ -192,10 +208,11 @@ def _baseline(design: MediaDesign) -> dict[str, pt.TensorVariable]:
         "season": pt.zeros((0,)),
         "control": pt.zeros((0,)),
     }
-    if design.season.shape[1]:
-        found["season"] = pm.Normal("season", 0.0, 0.1, shape=(len(design.markets), design.season.shape[1]))
-    if design.control_names:
-        found["control"] = pm.Normal("control", 0.0, 0.15, shape=(len(design.markets), len(design.control_names)))
+    waves, controls = design.season.shape[1], len(design.control_names)
+    for name, count, sets in (("season", waves, np.arange(waves) // 2), ("control", controls, np.arange(controls))):
+        if count:  # sine and cosine of a harmonic are one set, and so is a control; markets share its variance
+            shape = (len(design.markets), count)
+            found[name] = _scatter(name, shape, _MOVED_VARIANCE, _SPARSE_SHAPE, list(sets))
     return found
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from cvmlib import plots
 from cvmlib.attribution import budget, media_diagnostics, media_effects, media_holdout
+from cvmlib.attribution.budget_options import read_options
 from cvmlib.attribution.media_experiments import tabulate_experiments
 from cvmlib.attribution.media_fit import MediaFit, folder_of, load_fit
 from cvmlib.plots.media import response_curves
@@ -17,6 +18,13 @@ METHOD = "media mix"
 def read_returns(portfolio: Portfolio, fit: MediaFit, unit: str) -> pd.DataFrame:
     """Tabulate the returns of a unit, see `cvmlib.attribution.media_effects.tabulate_returns`."""
     return media_effects.tabulate_returns(fit.posterior, unit, portfolio.units[unit].margin, portfolio.interval)
+
+
+def read_advice(portfolio: Portfolio, fit: MediaFit, unit: str) -> budget.Advice:
+    """Find the plan for a unit's budget, or that it should be held, within the limits of the portfolio file."""
+    tested = {test.channel for test in fit.tests if test.unit == unit}
+    options = read_options(fit.posterior, unit, portfolio.units[unit].media_mix.limits, tested)
+    return budget.advise(options, fit.diagnostics.passed)
 
 
 def show_verdict(fit: MediaFit, unit: str, returns: pd.DataFrame, advice: budget.Advice, currency: str) -> None:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from cvmlib.attribution.budget import ENOUGH, Advice
+from cvmlib.attribution.budget import CAUTION, ENOUGH, Advice
+from cvmlib.attribution.budget_doubt import DOUBT
 from cvmlib.attribution.media_experiments import ROW
 from cvmlib.attribution.media_fit import MediaFit
 from cvmlib.reporting.words import amount, between, chance, listing, percent
@@ -161,9 +162,9 @@ def describe_holdout(scores: dict[str, float]) -> str:
 
 def describe_budget(advice: Advice, currency: str) -> str:
     """Say what the plan does, and what may go wrong."""
-    verb = "would gain" if advice.hold else "gains"
+    verb, kind = "would gain" if advice.hold else "gains", "cautious plan" if advice.caution > CAUTION[0] else "plan"
     text = (
-        f"The best plan within the limits moves {percent(advice.moved)} of the budget. It beats today's plan with a "
+        f"The best {kind} within the limits moves {percent(advice.moved)} of the budget. It beats today's plan with a "
         f"probability of {chance(advice.probability)} and {verb} {describe_gain(advice, currency)}; in the worst "
         f"tenth of cases it changes sales by {amount(advice.downside, currency)} a week on average."
     )
@@ -197,6 +198,11 @@ def list_unknowns(fit: MediaFit, unit: str, returns: pd.DataFrame, collinear: pd
     if collinear["collinear"].any():
         names = listing(collinear.loc[collinear["collinear"], "channel"])
         sentences.append(f"The spend of {names} moves with other channels or the season, which widens its interval.")
+    if doubted := sorted(set(returns["channel"]) - tested - set(found)):
+        sentences.append(
+            f"No test tells whether spend on {listing(doubted)} follows demand unnoticed; the plan takes it to with a "
+            f"probability of {percent(DOUBT)} for each channel."
+        )
     if design.dropped:
         sentences.append(f"Controls that never vary were left out: {', '.join(design.dropped)}.")
     sentences += [

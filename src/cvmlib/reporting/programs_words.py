@@ -148,8 +148,18 @@ def explain_verdicts(results: pd.DataFrame) -> list[tuple[str, str]]:
             said += (
                 " That the arms were drawn at random is taken from there being two; programs.design does not say so."
             )
-        lines.append((row["label"], said))
+        lines.append((row["label"], f"{said}{_media_words(row)}"))
     return lines
+
+
+def _media_words(row: Mapping) -> str:
+    """Say what a program that varied the spend of a media channel tells the media mix; nothing of any other."""
+    channel = row.get("media_channel")
+    if not isinstance(channel, str) or not channel:
+        return ""
+    if row["design"] in ("randomised", "regional") and not row["broken"]:
+        return f" It varied the spend on {channel}: the page on media says what its test tells the media mix."
+    return f" It varied the spend on {channel}, but without a sound test the media mix learns nothing from it."
 
 
 def _lift_words(row: Mapping) -> str:

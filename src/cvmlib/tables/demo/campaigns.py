@@ -30,6 +30,8 @@ class Campaign:
         Activity counted for it.
     stirred : float
         How much that activity rises while it runs, as a share.
+    paid : str
+        Channel of ``media`` whose spend it varied; what is true of the channel and of the program agrees.
     """
 
     program_id: str
@@ -46,6 +48,7 @@ class Campaign:
     fault: str = ""
     kinds: tuple[str, ...] = ()
     stirred: float = 0.0
+    paid: str = ""
 
 
 FASHION = (
@@ -54,7 +57,7 @@ FASHION = (
     Campaign("welcome", "Welcome series", "lifecycle", "activation", "email", 11, 0.40, share=0.8, lift=0.16,
              kinds=("views",), stirred=0.15),
     Campaign("catalogue", "Spring catalogue", "segment", "revenue", "post", 5, 2.80, lift=0.0,
-             kinds=("traffic", "calls"), stirred=0.12),
+             kinds=("traffic", "calls"), stirred=0.12, paid="print"),
     Campaign("bundles", "Outfit bundles", "function", "cross-sell", "web", 8, 0.60, lift=0.12,
              kinds=("views", "conversations"), stirred=0.08),
     Campaign("app", "App messages", "channel", "conversion", "app", 7, 0.15, lift=0.10, fault="lost",
@@ -66,7 +69,7 @@ FASHION = (
     Campaign("retargeting", "Retargeting ads", "channel", "conversion", "display", 12, 14_000.0, design="unrecorded",
              reached=0.0, kinds=("views", "traffic"), stirred=0.30),
     Campaign("influencers", "Influencers", "channel", "acquisition", "social", 6, 9_500.0, design="unrecorded",
-             reached=0.0, kinds=("views", "conversations"), stirred=0.60),
+             reached=0.0, kinds=("views", "conversations"), stirred=0.60, paid="social"),
 )  # fmt: skip
 
 GROCERY = (

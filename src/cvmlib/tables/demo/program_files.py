@@ -85,6 +85,7 @@ def program_table(drawn: list[Drawn]) -> pa.Table:
             "ended_on": add_days(starts, WINDOW_DAYS - 1),
             "cost": [_cost(d) for d in drawn],
             "channel": [c.channel for c in campaigns],
+            "paid_channel": pa.array([c.paid or None for c in campaigns], pa.string()),
             "design": pa.array([DESIGNS.get(c.design) for c in campaigns], pa.string()),
             "planned_share": pa.array(shares, pa.float64()),
         }
