@@ -13,6 +13,9 @@ the reference tenure,
 to the order of 1/b. Effects of covariates are stated on the cumulative risk at the reference tenure as well; that on a
 given person's propensity is 1/f times as large, since those prone to leave go first, which makes groups alike.
 
+A renewal month that nobody has reached yet has between none and all of the multiplier of those before: contracts may
+end there again, or may not.
+
 **Hazard**: the log of :math:`\Lambda_k` is a level, a slope in log tenure and a smooth curve (complementary log-log
 link: an effect is a log ratio of propensities, as in the BdW).
 """
@@ -63,7 +66,8 @@ def published_parameters(values: Mapping[str, Array], tenures: Integers, observe
     Parameters
     ----------
     values : mapping of str to array, shape (..., units)
-        log_risk, log_shape and, unless the model is the sBG, log_slope; log multipliers of months.
+        log_risk, log_shape and, unless the model is the sBG, log_slope; log multipliers of months; optionally repeat
+        (from 0 to 1), the share of the log multiplier that renewals beyond the observed months have (otherwise all).
     tenures : int array, shape (months,)
         Months of tenure, the observed ones first.
     observed : int
@@ -82,10 +86,19 @@ def published_parameters(values: Mapping[str, Array], tenures: Integers, observe
     steps = t ** c[..., None] - earlier ** c[..., None]
     multipliers = month_multipliers(tenures, renewal)
     bumps = sum((values[key][..., None] * multipliers[key] for key in multipliers if key in values), 0.0)
+    bumps = bumps - _unrepeated(values, tenures, observed, renewal)
     grown = np.cumsum(steps * np.exp(bumps), axis=-1)
     a = np.exp(values["log_shape"])
     b = grown[..., reference_month(tenures[:observed])] / np.expm1(np.exp(values["log_risk"]) / a)
     return {"a": a, "b": b, "c": c, "exposure": grown}
+
+
+def _unrepeated(values: Mapping[str, Array], tenures: Integers, observed: int, renewal: int) -> Array | float:
+    """Part of the log multiplier that renewals beyond the observed months have not: shape (..., units, months)."""
+    if "repeat" not in values or "log_renewal" not in values:
+        return 0.0
+    beyond = month_multipliers(tenures, renewal)["log_renewal"] * (np.arange(len(tenures)) >= observed)
+    return ((1.0 - values["repeat"]) * values["log_renewal"])[..., None] * beyond
 
 
 def smooth_curves(tenures: Integers, observed: int, renewal: int) -> Array:
@@ -143,7 +156,7 @@ def risk_increments(
     name : {"sbg", "bdw", "hazard"}
         The model.
     values : mapping of str to array, shape (draws, units) or (draws, units, contrasts or curves)
-        Draws of the parameters.
+        Draws of the parameters, and repeat as in `published_parameters`.
     tenures : int array, shape (months,)
         Months of tenure, the observed ones first.
     observed : int
@@ -164,6 +177,7 @@ def risk_increments(
     if name == "hazard":
         weights = np.concatenate([hazard_weights(values, tenures[:observed]), values["smooth"]], axis=-1)
         curve = weights @ hazard_basis(tenures, observed, renewal)
+        curve = curve - _unrepeated(values, tenures, observed, renewal)
         return np.exp(curve[:, unit] + (0.0 if effect is None else effect[..., None]))
     found = published_parameters(values, tenures, observed, renewal)
     grown = found["exposure"][:, unit]
