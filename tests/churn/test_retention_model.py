@@ -27,6 +27,7 @@ def draw_values(name, data, rng):
     }
     values["effect"] = 0.2 * rng.standard_normal((1, units, contrasts))
     if name == "hazard":
+        values["drift"] = 0.1 * rng.standard_normal((1, units, contrasts))
         curves = exposure.smooth_curves(data.tenures, len(data.tenures), data.renewal)
         values["smooth"] = 0.3 * rng.standard_normal((1, units, len(curves)))
     return values
@@ -41,7 +42,8 @@ def as_parameters(name, data, values):
     else:
         names = ["log_risk", "log_shape", "log_slope", *months]
         rows = np.stack([values.get(key, none) for key in names], axis=-1)
-    return np.concatenate([rows, values["effect"]], axis=-1)[0].T
+    more = [values["effect"], *([values["drift"]] if name == "hazard" else [])]
+    return np.concatenate([rows, *more], axis=-1)[0].T
 
 
 @pytest.fixture(scope="module", params=["whole months", "with the month of joining"])

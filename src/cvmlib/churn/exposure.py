@@ -17,7 +17,8 @@ A renewal month that nobody has reached yet has between none and all of the mult
 end there again, or may not.
 
 **Hazard**: the log of :math:`\Lambda_k` is a level, a slope in log tenure and a smooth curve (complementary log-log
-link: an effect is a log ratio of propensities, as in the BdW).
+link: an effect is a log ratio of propensities, as in the BdW). Effects drift with log tenure, around a typical month
+of leaving, to which the effects themselves belong.
 """
 
 from collections.abc import Mapping
@@ -124,12 +125,34 @@ def smooth_curves(tenures: Integers, observed: int, renewal: int) -> Array:
     values, vectors = np.linalg.eigh(covariance)
     order = np.argsort(values)[::-1][: min(_CURVES, max(observed - 4, 0))]
     curves = vectors[:, order] * np.sqrt(np.maximum(values[order], 0.0))
-    weight = np.sqrt(np.arange(observed, 0, -1) / np.maximum(seen, 1))
+    weight = np.sqrt(_steady_weights(seen))
     fixed = np.column_stack([np.ones(observed), log_tenure, *month_multipliers(seen, renewal).values()])
     curves -= fixed @ np.linalg.lstsq(fixed * weight[:, None], curves * weight[:, None], rcond=None)[0]
     curves = (curves @ np.linalg.eigh((curves * weight[:, None] ** 2).T @ curves)[1][:, ::-1]).T
     curves *= np.where(curves[:, -1:] < 0, -1.0, 1.0)
     return np.concatenate([curves, np.repeat(curves[:, -1:], len(tenures) - observed, axis=1)], axis=1)
+
+
+def _steady_weights(seen: Integers) -> Array:
+    """Weight of each observed month under a steady stream of joiners and a hazard that falls as 1 / tenure."""
+    return np.arange(len(seen), 0, -1) / np.maximum(seen, 1)
+
+
+def drift_curve(tenures: Integers, observed: int) -> Array:
+    """Log tenure less that of a typical month of leaving, by month: what the drift of effects is multiplied by.
+
+    Typical is the mean with the weights that a steady stream of joiners gives to the months. Beyond the observed months
+    the last value holds.
+
+    Parameters
+    ----------
+    tenures : int array, shape (months,)
+        Months of tenure, the observed ones first.
+    observed : int
+        Number of observed months.
+    """
+    log_tenure = np.log(np.clip(tenures, 1, tenures[observed - 1]))
+    return log_tenure - np.average(log_tenure[:observed], weights=_steady_weights(tenures[:observed]))
 
 
 def hazard_basis(tenures: Integers, observed: int, renewal: int) -> Array:
@@ -178,7 +201,10 @@ def risk_increments(
         weights = np.concatenate([hazard_weights(values, tenures[:observed]), values["smooth"]], axis=-1)
         curve = weights @ hazard_basis(tenures, observed, renewal)
         curve = curve - _unrepeated(values, tenures, observed, renewal)
-        return np.exp(curve[:, unit] + (0.0 if effect is None else effect[..., None]))
+        if effect is None:
+            return np.exp(curve[:, unit])
+        drift = np.einsum("dbj,bj->db", values["drift"][:, unit], patterns)
+        return np.exp(curve[:, unit] + effect[..., None] + drift[..., None] * drift_curve(tenures, observed))
     found = published_parameters(values, tenures, observed, renewal)
     grown = found["exposure"][:, unit]
     if effect is not None:
