@@ -3,13 +3,16 @@
 import json
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks import results, run
 from benchmarks.measure import ROOT, clean_environment, cold_environment, copy_checkout, measure, measure_module
 from benchmarks.tasks import write_transactions, write_units
+from benchmarks.tasks.censoring import fit_following, weigh
 from benchmarks.tasks.customers import BASES, group, simulate_log, simulate_units
+from cvmlib.churn import metrics
 from cvmlib.portfolio import read_portfolio
 from cvmlib.tables.sources import mapped_table
 
@@ -145,3 +148,21 @@ def test_log_of_units_is_what_its_portfolio_maps(tmp_path):
         "d": 50,
     }
     assert portfolio.horizon_months == 12 and not portfolio.holdout_months
+
+
+def test_weights_given_the_columns_make_up_for_who_was_not_followed():
+    """Calm subscribers are followed longer: scored by the weights, the truth is as good as if all had been followed."""
+    rng = np.random.default_rng(1)
+    calm = rng.random((60_000, 2)) < 0.5
+    leaves = rng.geometric(0.12 * 0.3 ** calm[:, 0] * 0.7 ** calm[:, 1])
+    ceases = rng.geometric(0.15 * 0.2 ** calm[:, 0]) - 1
+    truth = 1 - (1 - 0.12 * 0.3 ** calm[:, 0] * 0.7 ** calm[:, 1]) ** 6
+    outcomes = metrics.Outcomes(np.minimum(leaves, ceases).astype(float), leaves <= ceases, np.ones(len(leaves)))
+    weight = weigh(outcomes, fit_following(outcomes, calm.astype(float), 6), 6)
+    case, known = leaves <= 6, weight > 0
+    error = (case - truth) ** 2
+    assert np.average(error, weights=weight) == pytest.approx(error.mean(), abs=0.003)
+    assert weight.sum() == pytest.approx(len(weight), rel=0.01)
+    assert (known == ((leaves <= 6) & outcomes.event | (outcomes.time > 6))).all()
+    alike = 1 / metrics.estimate_censoring(outcomes).at(np.minimum(outcomes.time, 6))
+    assert abs(np.average(error[known], weights=alike[known]) - error.mean()) > 0.01

@@ -4,7 +4,8 @@
 
 The data are a snapshot: months of tenure, and whether the subscriber has left. Read as durations, tenure is censored
 where the subscriber is still there, and the question is who leaves within 6 and 12 months of joining; the logistic
-regression of each horizon (statsmodels) has the same columns and the inverse probabilities of censoring as weights.
+regression of each horizon (statsmodels) has the same columns, and as weights the inverse probabilities of being
+followed, given the columns (`benchmarks.tasks.censoring`), by which both forecasts are scored.
 Read as one month at risk for everybody (``flag``), the question is who is marked as left, given tenure as well; the
 logistic regression then also has tenure and its logarithm, and the model's life table begins at each tenure.
 """
@@ -19,17 +20,21 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
+from benchmarks.tasks.censoring import fit_following, weigh
 from cvmlib.churn import metrics
 from cvmlib.churn.lifetimes import Lifetimes, lay_out
-from cvmlib.churn.metrics import Outcomes
+from cvmlib.churn.metrics import Outcomes, Steps
 from cvmlib.churn.outlook import risks_of, take_draws
 from cvmlib.churn.prepare import load_unit, prepare_unit
-from cvmlib.churn.retention_model import fit
+from cvmlib.churn.retention_model import RetentionFit, fit
+from cvmlib.inference import Sampling
 from cvmlib.portfolio import read_portfolio
 
 HORIZONS = np.array([6.0, 12.0])
 RESAMPLES, TAILS = 1000, (0.05, 0.95)
 SEED = 1
+SAMPLING = Sampling(draws=2000, tune=1000, chains=4, seed=SEED)
+ALL = Steps(np.zeros(0), np.zeros(0))  # everybody is followed: what weights have made up for
 
 
 def read_rows(config: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -56,8 +61,17 @@ def _cut(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
     return rows.assign(tenure=rows["tenure"].clip(upper=horizon), churned=rows["churned"] & ~later)
 
 
+def fit_surely(data: Lifetimes, model: str) -> RetentionFit:
+    """Fit by the quick route, and with NUTS where that is not to be trusted."""
+    quick = fit(data, model, seed=SEED)
+    found = quick if quick.passed else fit(data, model, SAMPLING)
+    if not found.passed:
+        raise RuntimeError(found.gate.sentence())
+    return found
+
+
 def _predict(data: Lifetimes, test: pd.DataFrame, model: str, horizon: int | None) -> np.ndarray:
-    fitted = fit(data, model, seed=SEED)
+    fitted = fit_surely(data, model)
     keys = ["unit", *data.covariates]
     blocks = test[keys].drop_duplicates().reset_index(drop=True)
     place = test[keys].merge(blocks.reset_index(names="place"), on=keys, how="left")["place"].to_numpy()
@@ -72,23 +86,26 @@ def _predict(data: Lifetimes, test: pd.DataFrame, model: str, horizon: int | Non
 
 def predict_logistic(train: pd.DataFrame, test: pd.DataFrame, names: list[str], ahead: bool) -> np.ndarray:
     """The same by logistic regression on dummy variables."""
-    both = pd.get_dummies(pd.concat([train, test])[names], drop_first=True, dtype=float)
+    both = _dummies(pd.concat([train, test]), names)
     if not ahead:
         months = pd.concat([train, test])["tenure"].to_numpy(float)
-        both = both.assign(tenure=months / 12, log_tenure=np.log(months + 0.5))
-    design = sm.add_constant(both.to_numpy())
+        both = np.column_stack([both, months / 12, np.log(months + 0.5)])
+    design = sm.add_constant(both)
     x, new = design[: len(train)], design[len(train) :]
     left = train["churned"].to_numpy(float)
     if not ahead:
         return _fit_logistic(left, x, np.ones(len(left))).predict(new)
-    staying = metrics.estimate_censoring(_outcomes(train))
-    found = []
+    outcomes, found = _outcomes(train), []
+    followed = fit_following(outcomes, both[: len(train)], int(HORIZONS.max()))
     for horizon in HORIZONS:
-        case = (train["tenure"] <= horizon) & train["churned"]
-        known = (case | (train["tenure"] > horizon)).to_numpy()
-        weight = 1 / staying.at(np.minimum(train["tenure"].to_numpy(float), horizon))
-        found.append(_fit_logistic(case.to_numpy(float)[known], x[known], weight[known]).predict(new))
+        weight = weigh(outcomes, followed, horizon)
+        case, known = outcomes.event & (outcomes.time <= horizon), weight > 0
+        found.append(_fit_logistic(case.astype(float)[known], x[known], weight[known]).predict(new))
     return np.column_stack(found)
+
+
+def _dummies(rows: pd.DataFrame, names: list[str]) -> np.ndarray:
+    return pd.get_dummies(rows[names], drop_first=True, dtype=float).to_numpy()
 
 
 def _fit_logistic(left: np.ndarray, x: np.ndarray, weight: np.ndarray):
@@ -101,30 +118,37 @@ def _outcomes(rows: pd.DataFrame) -> Outcomes:
     return Outcomes(rows["tenure"].to_numpy(float), rows["churned"].to_numpy(bool), np.ones(len(rows)))
 
 
-def score(outcomes: Outcomes, risk: np.ndarray, horizons: np.ndarray) -> dict[str, float]:
-    """AUC, Brier score and calibration error, by horizon."""
-    auc, brier = metrics.dynamic_auc(outcomes, risk, horizons), metrics.brier_scores(outcomes, 1 - risk, horizons)
+def score(outcomes: Outcomes, weights: np.ndarray, risk: np.ndarray, horizons: np.ndarray) -> dict[str, float]:
+    """AUC, Brier score and calibration error, by horizon; `weights` as `risk`, shape (rows, horizons)."""
     found = {}
     for place, horizon in enumerate(horizons):
-        group = metrics.group_by_risk(risk[:, place], np.ones(len(risk)))
-        table = metrics.calibrate(outcomes, risk[:, place], horizon, group)
-        found |= {f"auc_{horizon:.0f}": float(auc[place]), f"brier_{horizon:.0f}": float(brier[place])}
+        forecast, at = risk[:, place], horizons[[place]]
+        weighted = replace(outcomes, weight=outcomes.weight * weights[:, place])
+        auc = metrics.dynamic_auc(weighted, forecast, at, ALL)[0]
+        brier = metrics.brier_scores(weighted, 1 - forecast[:, None], at, ALL)[0]
+        group = metrics.group_by_risk(forecast, np.ones(len(risk)))
+        table = metrics.calibrate(outcomes, forecast, horizon, group)
+        found |= {f"auc_{horizon:.0f}": float(auc), f"brier_{horizon:.0f}": float(brier)}
         found[f"calibration_{horizon:.0f}"] = metrics.calibration_error(table)
     return found
 
 
-def compare(outcomes: Outcomes, model: np.ndarray, logistic: np.ndarray, horizons: np.ndarray, name: str) -> dict:
+def compare(
+    outcomes: Outcomes, weights: np.ndarray, model: np.ndarray, logistic: np.ndarray, horizons: np.ndarray
+) -> dict:
     """Score both, and their differences on the same resamples of the subscribers."""
-    found = {"model": score(outcomes, model, horizons), "logistic": score(outcomes, logistic, horizons)}
+    found = {
+        name: score(outcomes, weights, risk, horizons) for name, risk in (("model", model), ("logistic", logistic))
+    }
     draws = []
     for one in metrics.resample(outcomes, RESAMPLES, SEED):
-        ours, theirs = score(one, model, horizons), score(one, logistic, horizons)
+        ours, theirs = (score(one, weights, risk, horizons) for risk in (model, logistic))
         draws.append({key: ours[key] - theirs[key] for key in ours})
     found["difference"] = {
         key: [found["model"][key] - found["logistic"][key], *pd.DataFrame(draws)[key].quantile(list(TAILS))]
         for key in found["model"]
     }
-    return found | {"reading": name}
+    return found
 
 
 def run(config: Path, folds: int, model: str) -> list[dict]:
@@ -140,11 +164,15 @@ def run(config: Path, folds: int, model: str) -> list[dict]:
             ours[fold == number] = predict_model(train, test, names, model, ahead)
             theirs[fold == number] = predict_logistic(train, test, names, ahead)
         if ahead:
-            found.append(compare(_outcomes(rows), ours, theirs, HORIZONS, reading))
+            outcomes = _outcomes(rows)
+            followed = fit_following(outcomes, _dummies(rows, names), int(HORIZONS.max()))
+            weights = np.column_stack([weigh(outcomes, followed, horizon) for horizon in HORIZONS])
+            found.append({"reading": reading} | compare(outcomes, weights, ours, theirs, HORIZONS))
             continue
         flag = rows["churned"].to_numpy(bool)
         outcomes = Outcomes(np.where(flag, 1.0, 1.5), flag, np.ones(len(rows)))
-        found.append(compare(outcomes, ours[:, None], theirs[:, None], np.array([1.0]), reading))
+        same = compare(outcomes, np.ones((len(rows), 1)), ours[:, None], theirs[:, None], np.array([1.0]))
+        found.append({"reading": reading} | same)
     return found
 
 

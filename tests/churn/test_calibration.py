@@ -14,6 +14,7 @@ def test_what_is_simulated_follows_the_hazards_of_the_values(name):
     values = {key: np.zeros(1) for key in parameter_names(name, data)}
     values |= {"log_risk": np.array([0.0]), "effect": np.array([[0.5, 0.0, 0.0]])}
     if name == "hazard":
+        values["drift"] = np.array([[0.2, 0.0, -0.1]])
         values["smooth"] = np.zeros((1, len(exposure.smooth_curves(data.tenures, len(data.tenures), data.renewal))))
     table, moved = posed.simulate(values, np.random.default_rng(1))
     assert not moved and table["subscriptions"].sum() >= 59_000

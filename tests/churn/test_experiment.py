@@ -72,6 +72,15 @@ def test_effects_cover_the_truth_and_small_segments_borrow():
     assert np.mean(error) < 0.8 * np.mean(raw_error)
 
 
+def test_segments_of_different_risk_are_alike_in_the_share_of_leavers_kept():
+    """A third of the leavers is kept everywhere: of the calm a few, of the others many, and neither draws the other."""
+    n, risk = np.full(8, 4000), np.repeat([0.02, 0.24], 4)
+    left = np.random.default_rng(3).binomial(n, [risk * 2 / 3, risk])
+    found = experiment.estimate_effects(arms(n, left[0], n, left[1]), 2000, 1)
+    np.testing.assert_allclose(found.draws.mean(axis=0), risk / 3, rtol=0.3)
+    assert np.exp(-found.mean.mean()) == pytest.approx(2 / 3, abs=0.08)
+
+
 def test_an_experiment_with_one_arm_is_refused():
     one = arms([100], [5], [100], [9]).query("arm == 'treated'")
     with pytest.raises(DataError, match=r"Table assignments.*both arms; found treated \(100\).*drawn at random"):

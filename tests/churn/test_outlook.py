@@ -1,7 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from cvmlib.churn import comparison, outlook, prior_check, retention_model
+from cvmlib.churn import comparison, exposure, outlook, prior_check, retention_model
 from cvmlib.churn.lifetimes import lay_out
 from cvmlib.churn.simulate_retention import RetentionTruth, observe_lifetimes, simulate_lifetimes
 
@@ -88,3 +89,22 @@ def test_the_bdw_is_chosen_where_time_matters_and_says_why(fits):
 def test_priors_are_wider_than_what_the_data_leave(fits):
     table = prior_check.compare_priors(fits["bdw"])
     assert (table["learned"] > 0.1).all() and (table["posterior_low"] < table["posterior_high"]).all()
+
+
+@pytest.mark.parametrize("fades", [0.0, 0.45])
+def test_effects_that_fade_with_tenure_are_found_and_others_are_not_made_up(fades):
+    rng, size, months = np.random.default_rng(3), 8000, 24
+    basic, age = rng.random(size) < 0.5, rng.integers(1, months + 1, size)
+    tenure = np.arange(1, months + 1)
+    effect = 0.5 - fades * exposure.drift_curve(tenure, months)
+    hazard = 0.06 * np.exp(np.where(basic[:, None], effect, -effect))
+    leaves = rng.random(hazard.shape) < hazard
+    stay = np.where(leaves.any(axis=1), leaves.argmax(axis=1) + 1, months + 1)
+    counts = pd.DataFrame({"unit": "u", "plan": np.where(basic, "basic", "plus"), "tenure": np.minimum(stay, age)})
+    fit = retention_model.fit(lay_out(counts.assign(churned=stay <= age, subscriptions=1), ["plan"]), "hazard")
+    assert fit.passed
+    risk = outlook.risks_of(fit, outlook.take_draws(fit, 500), np.arange(2))
+    ratio = np.log(risk[:, 0] / risk[:, 1]) / 2
+    low, high = np.quantile(ratio, [0.005, 0.995], axis=0)
+    assert ((low <= effect) & (effect <= high)).all()
+    assert (ratio[:, 0] > ratio[:, -1] + 0.3).mean() == pytest.approx(1.0 if fades else 0.0, abs=0.05)

@@ -27,6 +27,7 @@ def draw_values(name, data, rng):
     }
     values["effect"] = 0.2 * rng.standard_normal((1, units, contrasts))
     if name == "hazard":
+        values["drift"] = 0.1 * rng.standard_normal((1, units, contrasts))
         curves = exposure.smooth_curves(data.tenures, len(data.tenures), data.renewal)
         values["smooth"] = 0.3 * rng.standard_normal((1, units, len(curves)))
     return values
@@ -41,7 +42,8 @@ def as_parameters(name, data, values):
     else:
         names = ["log_risk", "log_shape", "log_slope", *months]
         rows = np.stack([values.get(key, none) for key in names], axis=-1)
-    return np.concatenate([rows, values["effect"]], axis=-1)[0].T
+    more = [values["effect"], *([values["drift"]] if name == "hazard" else [])]
+    return np.concatenate([rows, *more], axis=-1)[0].T
 
 
 @pytest.fixture(scope="module", params=["whole months", "with the month of joining"])
@@ -98,6 +100,24 @@ def test_risks_are_those_of_the_published_model():
     np.testing.assert_allclose(np.exp(-risk.cumsum(axis=-1))[0], share[:, 1:], rtol=1e-9)
     middle = exposure.reference_month(data.tenures)
     assert -np.log(share[0, middle + 1]) == pytest.approx(float(np.exp(values["log_risk"][0, 0])), rel=0.03)
+
+
+@pytest.mark.parametrize("name", ["bdw", "hazard"])
+def test_renewals_not_reached_yet_repeat_in_part(name):
+    data = lay_out(counts_of(300, months=20), list(EFFECTS))
+    values = draw_values(name, data, np.random.default_rng(3))
+    tenures, seen = np.arange(1, 37), len(data.tenures)
+
+    def risk(**more):
+        known = values | {key: np.full((1, 1), value) for key, value in more.items()}
+        return exposure.risk_increments(name, known, tenures, seen, 12, np.array([0]), np.zeros((1, 3)))[0, 0]
+
+    whole, half, none = risk(), risk(repeat=0.5), risk(repeat=0.0)
+    np.testing.assert_allclose(half[:23], whole[:23])
+    assert whole[23] > half[23] > none[23] and whole[35] > half[35] > none[35]
+    np.testing.assert_allclose(risk(repeat=1.0), whole)
+    flat = risk(repeat=0.0, log_renewal=0.0)
+    assert none[23] / none[22] == pytest.approx(flat[23] / flat[22], rel=1e-2)
 
 
 def test_the_life_table_counts_those_at_risk_one_by_one():

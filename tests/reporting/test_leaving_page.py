@@ -71,6 +71,15 @@ def test_every_part_shows_and_every_figure_has_a_table(leaving, monkeypatch):
     assert "no covariates are named" in seen.text
 
 
+@pytest.mark.parametrize("model", ["BdW", "Hazard"])
+def test_effects_that_may_drift_are_said_to_be_those_of_a_typical_month(leaving, monkeypatch, model):
+    level = {"covariate": "plan", "level": "basic", "subscriptions": 5}
+    effects = pd.DataFrame([level | {"ratio": 1.5, "ratio_low": 1.2, "ratio_high": 1.9}])
+    seen = capture(monkeypatch)
+    page.show_drivers(replace(leaving, drivers={"facts": {"model": model, "passed": True}, "drivers": effects}))
+    assert ("typical month of leaving" in seen.text) == (model == "Hazard")
+
+
 def test_a_withheld_value_withholds_money_and_list(leaving, monkeypatch):
     seen = show_all(withhold(leaving), monkeypatch)
     assert "what that costs is withheld" in seen.text and "A check failed." in seen.text
@@ -107,7 +116,7 @@ def test_measured_effects_and_drivers_are_shown(leaving, monkeypatch):
         "covariate": ["plan", "plan"], "level": ["<b>", "c"], "subscriptions": 9, "ratio": [1.5, 0.7],
         "ratio_low": [1.2, 0.5], "ratio_high": [1.9, 0.9],
     })  # fmt: skip
-    found, told = leaving.found | {"effects": effects}, {"drivers": drivers, "facts": {"passed": True}}
+    found, told = leaving.found | {"effects": effects}, {"drivers": drivers, "facts": {"model": "BdW", "passed": True}}
     called = replace(leaving, churn=leaving.churn | {"experiment": "Call"}, found=found, drivers=told)
     seen = show_all(called, monkeypatch)
     assert "randomised program “Call”" in seen.text and "drives them away in 1" in seen.text

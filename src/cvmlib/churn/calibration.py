@@ -65,7 +65,7 @@ def pose(name: str, customers: int = 1200) -> Posed:
     first = _observe(design, copies, np.arange(len(design) * copies) % _MONTHS + 1)
     data = _lay_out(first)
     parameters = parameter_names(name, data)
-    smooth = ("smooth",) if name == "hazard" else ()
+    more = ("drift", "smooth") if name == "hazard" else ()
 
     def simulate(values: Mapping[str, Array], rng: np.random.Generator) -> tuple[pd.DataFrame, dict]:
         stay = _draw_stays(name, data, design, copies, values, rng)
@@ -75,7 +75,7 @@ def pose(name: str, customers: int = 1200) -> Posed:
         TITLES[name],
         lambda table: build_model(_lay_out(table), name),
         simulate,
-        (*parameters, "effect", *smooth),
+        (*parameters, "effect", *more),
         (*parameters, "effect_scale"),
         first,
     )

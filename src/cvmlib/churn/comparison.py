@@ -158,10 +158,17 @@ def rank(fits: Mapping[str, RetentionFit], draws: int = 1000) -> pd.DataFrame:
                 "elpd": one.total,
                 "difference": one.total - best.total,
                 "difference_se": _standard_error(one.elpd - best.elpd, one.subscriptions),
-                "parameters": len(parameter_names(name, fits[name].data)) + (4 if name == "hazard" else 0),
+                "parameters": _count_parameters(fits[name]),
                 "bad_k": one.bad_share,
             })  # fmt: skip
     return pd.DataFrame(table)
+
+
+def _count_parameters(fit: RetentionFit) -> int:
+    """Parameters of a unit, but for the effects, which all models have."""
+    posterior = fit.trace["posterior"]
+    more = sum(posterior[key].shape[-1] for key in ("drift", "smooth") if key in posterior)
+    return len(parameter_names(fit.name, fit.data)) + more
 
 
 def _standard_error(each: Array, subscriptions: Array) -> float:

@@ -1,13 +1,16 @@
 r"""What contacting does, measured: the effect of a randomised retention program by segment.
 
 Of those drawn to be contacted and of those drawn to be left alone it is counted, by plan and year of tenure, how many
-left within the window. The effect of a segment is the difference of the two shares, control less treated. Segments are
-drawn together: with sampling variances :math:`v_s`,
+left within the window. A contact keeps a share of those who would have left, so segments of different risk are alike
+in the ratio of both shares, not in their difference: :math:`\tau` is the log of the share that left among the controls
+over that among the treated, with sampling variance :math:`v` (delta method). Segments are drawn together:
 
 .. math:: \hat\tau_s \sim N(\tau_s, v_s), \qquad \tau_s \sim N(\mu, \omega^2),
 
-flat in :math:`\mu` and in :math:`\omega` (on a grid), all other integrals exact. A segment that had no part in the
-experiment has the effect of a new segment. An effect may be negative: some are reminded to leave.
+flat in :math:`\mu` and in :math:`\omega` (on a grid), all other integrals exact. Of a segment's subscribers
+:math:`p_s (1 - e^{-\tau_s})` are kept, where :math:`p_s` is the share that leaves uncontacted, drawn so that both arms
+together leave as they did. A segment that had no part in the experiment has the ratio of a new segment. An effect may
+be negative: some are reminded to leave.
 
 References
 ----------
@@ -27,6 +30,7 @@ from cvmlib.churn.saving import Response
 from cvmlib.errors import DataError
 
 SPREADS = 41
+ARMS = ("treated", "control")
 SEGMENT = ["plan", "tenure_years"]
 
 
@@ -84,7 +88,7 @@ class Effects:
     draws : array, shape (draws, segments)
         Effects of these segments.
     mean, spread : array, shape (draws,)
-        Mean and standard deviation of the effects of segments.
+        Mean and standard deviation of the log ratios of segments: what leaves uncontacted over what leaves contacted.
     """
 
     segments: pd.DataFrame
@@ -120,23 +124,27 @@ def estimate_effects(counts: pd.DataFrame, draws: int = 1000, seed: int = 1) -> 
             f"Table assignments: in no group of plan and tenure are there active subscriptions of both arms; found "
             f"{arms or 'none'}. Supply who was treated and who was held back, drawn at random, and the day of it."
         )
-    share = {arm: (table[f"left_{arm}"] + 0.5) / (table[arm] + 1) for arm in ("treated", "control")}
-    effect = (share["control"] - share["treated"]).to_numpy()
-    variance = sum(share[arm] * (1 - share[arm]) / table[arm] for arm in share).to_numpy()
+    n, left = ({arm: table[f"{name}{arm}"].to_numpy(float) for arm in ARMS} for name in ("", "left_"))
+    effect = left["control"] / n["control"] - left["treated"] / n["treated"]
+    ratio = np.log((left["control"] + 0.5) / (n["control"] + 1)) - np.log((left["treated"] + 0.5) / (n["treated"] + 1))
+    variance = sum(1 / (left[arm] + 0.5) - 1 / (n[arm] + 1) for arm in ARMS)
     rng = np.random.default_rng(seed)
-    top = 3 * max(float(effect.std()), float(np.sqrt(variance.min())), 1e-6)
-    grid = np.linspace(0.0, top, SPREADS) if len(effect) > 1 else np.array([0.0])
+    top = 3 * max(float(ratio.std()), float(np.sqrt(variance.min())), 1e-6)
+    grid = np.linspace(0.0, top, SPREADS) if len(ratio) > 1 else np.array([0.0])
     precision = 1 / (variance + grid[:, None] ** 2)
-    centre = (precision * effect).sum(axis=1) / precision.sum(axis=1)
+    centre = (precision * ratio).sum(axis=1) / precision.sum(axis=1)
     log = 0.5 * np.log(precision).sum(axis=1) - 0.5 * np.log(precision.sum(axis=1))
-    log -= 0.5 * (precision * (effect - centre[:, None]) ** 2).sum(axis=1)
+    log -= 0.5 * (precision * (ratio - centre[:, None]) ** 2).sum(axis=1)
     weights = np.exp(log - log.max())
     place = rng.choice(len(grid), size=draws, p=weights / weights.sum())
     mean = rng.normal(centre[place], precision[place].sum(axis=1) ** -0.5)
     between = grid[place, None] ** 2
     pull = between / (between + variance)
-    found = rng.normal(mean[:, None] + pull * (effect - mean[:, None]), np.sqrt(pull * variance))
-    return Effects(table.assign(effect=effect), found, mean, grid[place])
+    found = rng.normal(mean[:, None] + pull * (ratio - mean[:, None]), np.sqrt(pull * variance))
+    size, leavers = n["control"] + n["treated"], left["control"] + left["treated"]
+    risk = rng.beta(leavers + 0.5, size - leavers + 0.5, (draws, len(size)))
+    alone = np.minimum(risk * size / (n["control"] + n["treated"] * np.exp(-found)), 1.0)
+    return Effects(table.assign(effect=effect), alone * -np.expm1(-found), mean, grid[place])
 
 
 def _by_segment(counts: pd.DataFrame) -> pd.DataFrame:
@@ -180,7 +188,10 @@ def measure_response(outlook: Outlook, losses: Losses, effects: Effects, experim
     for key in keys:
         if key not in known and key not in others:
             others[key] = rng.permutation(new)
-    saved = np.column_stack([effects.draws[pick, known[key]] if key in known else others[key] for key in keys])
+    saved = np.column_stack([
+        effects.draws[pick, known[key]] if key in known else -np.expm1(-others[key]) * losses.chance[:, cell]
+        for cell, key in enumerate(keys)
+    ])  # fmt: skip
     return Response(np.minimum(saved, losses.chance), experiment)
 
 

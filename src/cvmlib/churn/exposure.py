@@ -13,8 +13,12 @@ the reference tenure,
 to the order of 1/b. Effects of covariates are stated on the cumulative risk at the reference tenure as well; that on a
 given person's propensity is 1/f times as large, since those prone to leave go first, which makes groups alike.
 
+A renewal month that nobody has reached yet has between none and all of the multiplier of those before: contracts may
+end there again, or may not.
+
 **Hazard**: the log of :math:`\Lambda_k` is a level, a slope in log tenure and a smooth curve (complementary log-log
-link: an effect is a log ratio of propensities, as in the BdW).
+link: an effect is a log ratio of propensities, as in the BdW). Effects drift with log tenure, around a typical month
+of leaving, to which the effects themselves belong.
 """
 
 from collections.abc import Mapping
@@ -63,7 +67,8 @@ def published_parameters(values: Mapping[str, Array], tenures: Integers, observe
     Parameters
     ----------
     values : mapping of str to array, shape (..., units)
-        log_risk, log_shape and, unless the model is the sBG, log_slope; log multipliers of months.
+        log_risk, log_shape and, unless the model is the sBG, log_slope; log multipliers of months; optionally repeat
+        (from 0 to 1), the share of the log multiplier that renewals beyond the observed months have (otherwise all).
     tenures : int array, shape (months,)
         Months of tenure, the observed ones first.
     observed : int
@@ -82,10 +87,19 @@ def published_parameters(values: Mapping[str, Array], tenures: Integers, observe
     steps = t ** c[..., None] - earlier ** c[..., None]
     multipliers = month_multipliers(tenures, renewal)
     bumps = sum((values[key][..., None] * multipliers[key] for key in multipliers if key in values), 0.0)
+    bumps = bumps - _unrepeated(values, tenures, observed, renewal)
     grown = np.cumsum(steps * np.exp(bumps), axis=-1)
     a = np.exp(values["log_shape"])
     b = grown[..., reference_month(tenures[:observed])] / np.expm1(np.exp(values["log_risk"]) / a)
     return {"a": a, "b": b, "c": c, "exposure": grown}
+
+
+def _unrepeated(values: Mapping[str, Array], tenures: Integers, observed: int, renewal: int) -> Array | float:
+    """Part of the log multiplier that renewals beyond the observed months have not: shape (..., units, months)."""
+    if "repeat" not in values or "log_renewal" not in values:
+        return 0.0
+    beyond = month_multipliers(tenures, renewal)["log_renewal"] * (np.arange(len(tenures)) >= observed)
+    return ((1.0 - values["repeat"]) * values["log_renewal"])[..., None] * beyond
 
 
 def smooth_curves(tenures: Integers, observed: int, renewal: int) -> Array:
@@ -111,12 +125,34 @@ def smooth_curves(tenures: Integers, observed: int, renewal: int) -> Array:
     values, vectors = np.linalg.eigh(covariance)
     order = np.argsort(values)[::-1][: min(_CURVES, max(observed - 4, 0))]
     curves = vectors[:, order] * np.sqrt(np.maximum(values[order], 0.0))
-    weight = np.sqrt(np.arange(observed, 0, -1) / np.maximum(seen, 1))
+    weight = np.sqrt(_steady_weights(seen))
     fixed = np.column_stack([np.ones(observed), log_tenure, *month_multipliers(seen, renewal).values()])
     curves -= fixed @ np.linalg.lstsq(fixed * weight[:, None], curves * weight[:, None], rcond=None)[0]
     curves = (curves @ np.linalg.eigh((curves * weight[:, None] ** 2).T @ curves)[1][:, ::-1]).T
     curves *= np.where(curves[:, -1:] < 0, -1.0, 1.0)
     return np.concatenate([curves, np.repeat(curves[:, -1:], len(tenures) - observed, axis=1)], axis=1)
+
+
+def _steady_weights(seen: Integers) -> Array:
+    """Weight of each observed month under a steady stream of joiners and a hazard that falls as 1 / tenure."""
+    return np.arange(len(seen), 0, -1) / np.maximum(seen, 1)
+
+
+def drift_curve(tenures: Integers, observed: int) -> Array:
+    """Log tenure less that of a typical month of leaving, by month: what the drift of effects is multiplied by.
+
+    Typical is the mean with the weights that a steady stream of joiners gives to the months. Beyond the observed months
+    the last value holds.
+
+    Parameters
+    ----------
+    tenures : int array, shape (months,)
+        Months of tenure, the observed ones first.
+    observed : int
+        Number of observed months.
+    """
+    log_tenure = np.log(np.clip(tenures, 1, tenures[observed - 1]))
+    return log_tenure - np.average(log_tenure[:observed], weights=_steady_weights(tenures[:observed]))
 
 
 def hazard_basis(tenures: Integers, observed: int, renewal: int) -> Array:
@@ -143,7 +179,7 @@ def risk_increments(
     name : {"sbg", "bdw", "hazard"}
         The model.
     values : mapping of str to array, shape (draws, units) or (draws, units, contrasts or curves)
-        Draws of the parameters.
+        Draws of the parameters, and repeat as in `published_parameters`.
     tenures : int array, shape (months,)
         Months of tenure, the observed ones first.
     observed : int
@@ -164,7 +200,11 @@ def risk_increments(
     if name == "hazard":
         weights = np.concatenate([hazard_weights(values, tenures[:observed]), values["smooth"]], axis=-1)
         curve = weights @ hazard_basis(tenures, observed, renewal)
-        return np.exp(curve[:, unit] + (0.0 if effect is None else effect[..., None]))
+        curve = curve - _unrepeated(values, tenures, observed, renewal)
+        if effect is None:
+            return np.exp(curve[:, unit])
+        drift = np.einsum("dbj,bj->db", values["drift"][:, unit], patterns)
+        return np.exp(curve[:, unit] + effect[..., None] + drift[..., None] * drift_curve(tenures, observed))
     found = published_parameters(values, tenures, observed, renewal)
     grown = found["exposure"][:, unit]
     if effect is not None:

@@ -16,13 +16,18 @@ Integers = npt.NDArray[np.int64]
 
 ALL_UNITS = "all units"
 _CELLS = 4_000_000  # numbers held at once
+_REPEAT_SEED = 36  # every table of a fit has the same draws
 
 
 def take_draws(fit: RetentionFit, draws: int) -> dict[str, Array]:
-    """Take draws of the parameters: shape (draws, units) or (draws, units, contrasts or curves)."""
+    """Take draws of the parameters: shape (draws, units) or (draws, units, contrasts or curves).
+
+    With them comes repeat, uniform: the share of their multiplier that renewals not reached yet will have.
+    """
     posterior = fit.trace["posterior"]
-    names = [*parameter_names(fit.name, fit.data), *(key for key in ("effect", "smooth") if key in posterior)]
-    return {name: thin(posterior[name], draws) for name in names}
+    names = [*parameter_names(fit.name, fit.data), *(key for key in ("effect", "drift", "smooth") if key in posterior)]
+    values = {name: thin(posterior[name], draws) for name in names}
+    return values | {"repeat": np.random.default_rng(_REPEAT_SEED).random(values["log_risk"].shape)}
 
 
 def risks_of(fit: RetentionFit, values: Mapping[str, Array], blocks: Integers, ahead: int = 0) -> Array:
@@ -54,7 +59,7 @@ def tabulate_effects(fit: RetentionFit, interval: float = 0.9, draws: int = 1000
     pandas.DataFrame
         unit ("all units" for what they have in common, where there are several), covariate, level, subscriptions, ratio
         with _low and _high: how many times as prone to leave a subscriber of this level is as the average (geometric)
-        of the levels, all else equal.
+        of the levels, all else equal. Where effects drift with tenure (hazard), in a typical month of leaving.
     """
     data, posterior = fit.data, fit.trace["posterior"]
     if not data.levels:

@@ -34,7 +34,7 @@ def log_likelihood(data: Lifetimes, parameters: Variable, name: str) -> Variable
         The life table.
     parameters : Variable, shape (parameters, units)
         Under ``sbg`` and ``bdw``: log_risk, log_shape, log_slope (not used by the sBG), the multipliers of months, the
-        effects of the contrasts. Under ``hazard``: the weights of `exposure.hazard_basis`, the effects.
+        effects of the contrasts. Under ``hazard``: the weights of `exposure.hazard_basis`, the effects, their drifts.
     name : {"sbg", "bdw", "hazard"}
         The model.
     """
@@ -60,7 +60,7 @@ def _pack(data: Lifetimes, name: str) -> tuple[Integers, Floats]:
     ]  # fmt: skip
     return pack([
         np.array(facts, np.int64), data.unit_of_block, np.maximum(data.tenures, 0).astype(np.int64),
-        basis, patterns, data.at_risk - data.left, data.left,
+        basis, patterns, data.at_risk - data.left, data.left, exposure.drift_curve(data.tenures, len(data.tenures)),
     ])  # fmt: skip
 
 
@@ -233,6 +233,7 @@ def hazard_value_and_gradient(
     months, curves, contrasts = facts[0], facts[1], facts[2]
     basis, patterns = number_part(integers, numbers, 3), number_part(integers, numbers, 4)
     stayed, left = number_part(integers, numbers, 5), number_part(integers, numbers, 6)
+    late = number_part(integers, numbers, 7)
     units = parameters.shape[1]
     gradient[:] = 0.0
     curve, by_curve = np.zeros((units, months)), np.zeros((units, months))
@@ -243,14 +244,14 @@ def hazard_value_and_gradient(
     growth, value = np.exp(curve), 0.0
     for i in range(unit_of_block.size):
         u = unit_of_block[i]
-        effect, by_effect = 0.0, 0.0
+        effect, drift, by_effect, by_drift = 0.0, 0.0, 0.0, 0.0
         for j in range(contrasts):
             effect += patterns[i * contrasts + j] * parameters[curves + j, u]
-        multiplier = exp(effect)
+            drift += patterns[i * contrasts + j] * parameters[curves + contrasts + j, u]
         for k in range(months):
             s, d = stayed[i * months + k], left[i * months + k]
             if s + d > 0.0:
-                risk = growth[u, k] * multiplier + _SMALLEST
+                risk = growth[u, k] * exp(effect + drift * late[k]) + _SMALLEST
                 value -= s * risk
                 weight = -s
                 if d > 0.0:
@@ -258,8 +259,10 @@ def hazard_value_and_gradient(
                     weight += d / expm1(risk)
                 by_curve[u, k] += weight * risk
                 by_effect += weight * risk
+                by_drift += weight * risk * late[k]
         for j in range(contrasts):
             gradient[curves + j, u] += by_effect * patterns[i * contrasts + j]
+            gradient[curves + contrasts + j, u] += by_drift * patterns[i * contrasts + j]
     for u in range(units):
         for j in range(curves):
             for k in range(months):

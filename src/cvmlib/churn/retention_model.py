@@ -6,8 +6,9 @@ hazard (``hazard``: one smooth curve of tenure, renewals, no differences beyond 
 
 Assumptions
 -----------
-1. Covariates are known before the time at risk begins, and multiply the propensity to leave by the same factor at every
-   tenure. Of each covariate the log effects of the levels sum to zero.
+1. Covariates are known before the time at risk begins, and multiply the propensity to leave: in ``sbg`` and ``bdw`` by
+   the same factor at every tenure, in ``hazard`` by one that may drift with log tenure, hardly unless the data say so.
+   Of each covariate the log effects of the levels sum to zero.
 2. Units are alike: parameters and effects of a unit are normal around common ones, and how far they spread is learned.
    A small unit borrows, a large one speaks for itself. Spreads have log-normal priors, which keep them off zero.
 3. A subscriber who joined before leavers were recorded is at risk from that month on only (left truncation); one who is
@@ -66,7 +67,7 @@ PRIORS: Mapping[str, Prior] = {
 }
 """Priors of a unit's parameters; risk is counted up to the reference tenure, so that the unit of time is immaterial."""
 
-_EFFECT, _CURVE = Prior(0.0, 0.3, 0.1, 0.2), Prior(0.0, 0.2, 0.1, 0.05)
+_EFFECT, _DRIFT, _CURVE = Prior(0.0, 0.3, 0.1, 0.2), Prior(0.0, 0.15, 0.05, 0.2), Prior(0.0, 0.2, 0.1, 0.05)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def build_model(data: Lifetimes, name: str = "bdw") -> pm.Model:
     -------
     pymc.Model
         With a variable per unit for each of `parameter_names`, ``effect`` (units x contrasts) where there are
-        covariates, ``smooth`` (units x curves) in the hazard, and the log-likelihood as a potential.
+        covariates, in the hazard ``drift`` (per unit of log tenure, as ``effect``) and ``smooth`` (units x curves), and
+        the log-likelihood as a potential.
     """
     contrasts, covariate = data.contrasts()
     coords = {"unit": list(data.units), "contrast": np.arange(contrasts.shape[1]), "covariate": list(data.covariates)}
@@ -118,6 +120,8 @@ def build_model(data: Lifetimes, name: str = "bdw") -> pm.Model:
         if len(covariate):
             scale = pm.LogNormal("effect_scale", np.log(_EFFECT.sd), 0.5, dims="covariate")[covariate]
             values["effect"] = _pooled_vector("effect", "contrast", _EFFECT, scale, leavers)
+        if name == "hazard" and len(covariate):
+            values["drift"] = _pooled_vector("drift", "contrast", _DRIFT, _DRIFT.sd, leavers)
         if name == "hazard":
             curves = exposure.smooth_curves(data.tenures, len(data.tenures), data.renewal)
             model.add_coord("curve", np.arange(len(curves)))
@@ -136,7 +140,9 @@ def _pooled(name: str, prior: Prior, leavers: Array) -> pt.TensorVariable:
     return _around(name, centre, spread, _centring(prior, leavers), ("unit",))
 
 
-def _pooled_vector(name: str, dim: str, prior: Prior, scale: pt.TensorVariable, leavers: Array) -> pt.TensorVariable:
+def _pooled_vector(
+    name: str, dim: str, prior: Prior, scale: pt.TensorVariable | float, leavers: Array
+) -> pt.TensorVariable:
     """A vector per unit around a common one, itself around zero."""
     if len(leavers) == 1:
         return pm.Normal(name, 0.0, scale, dims=("unit", dim))
@@ -176,7 +182,7 @@ def _arrange(name: str, data: Lifetimes, values: Mapping[str, pt.TensorVariable]
     else:
         rows = [values["log_risk"], values["log_shape"], values.get("log_slope", none)]
     rows = pt.stack([*rows, *(values.get(month, none) for month in months)])
-    return pt.concatenate([rows, *(values[key].T for key in ("smooth", "effect") if key in values)])
+    return pt.concatenate([rows, *(values[key].T for key in ("smooth", "effect", "drift") if key in values)])
 
 
 def fit(data: Lifetimes, name: str = "bdw", sampling: Sampling | None = None, seed: int = 1) -> RetentionFit:

@@ -9,8 +9,9 @@ to be lost by it (`cvmlib.churn.money.expect_losses`), contacting brings
 
 **Without an experiment** :math:`\gamma` is what the portfolio file says, the same for everybody, as a beta
 distribution; nothing in the data tells who would be persuaded. **With a randomised experiment** the share saved is
-known by segment as the difference :math:`\tau` of the shares that left, control less treated, and it takes the place of
-:math:`\gamma p`: customers are ranked by effect times value, :math:`\tau L / p - (1 - p) d - \tau d - c`, not by risk.
+known by segment from who left of the controls and of the treated (`cvmlib.churn.experiment`): :math:`\tau` of all those
+contacted, which takes the place of :math:`\gamma p`: customers are ranked by effect times value,
+:math:`\tau L / p - (1 - p) d - \tau d - c`, not by risk.
 
 References
 ----------

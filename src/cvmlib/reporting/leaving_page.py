@@ -12,6 +12,7 @@ from cvmlib import plots
 from cvmlib.churn.decision import LIFETIME, LIST_FILE, load_decision
 from cvmlib.churn.drivers import load_drivers
 from cvmlib.churn.fit import load_value
+from cvmlib.churn.retention_model import TITLES
 from cvmlib.plots.retention import hazard
 from cvmlib.portfolio import Portfolio
 from cvmlib.reporting import driver_words, show, subscriber_tables, subscriber_words
@@ -134,6 +135,8 @@ def show_drivers(unit: Leaving) -> None:
         return
     effects = effects.assign(unit="All else equal")
     told = f"{driver_words.describe_drivers(effects)} {words.ON_DRIVERS}"
+    if facts["model"] == TITLES["hazard"]:
+        told = f"{told} {words.DRIFTING}"
     show.prose(show.text(told))
     ax = plots.forest(driver_words.draw_effects(effects), label="Times as prone to leave", reference=1.0)
     caption = f"Propensity to leave against the average of the levels, with {unit.interval:.0%} intervals."

@@ -25,6 +25,7 @@ NO_COHORTS = (
     "left is not on record."
 )
 ON_DRIVERS = "A driver tells who leaves, not what a contact or an offer would change."
+DRIFTING = "The ratios are those of a typical month of leaving; earlier and later in tenure they may differ."
 MODELS = {"model": "This model", "naive": "Last year's rate"}
 
 
