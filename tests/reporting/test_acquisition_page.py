@@ -69,9 +69,15 @@ def test_why_this_model(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("family", "stages", "said"),
-    [("bg_nbd", 1, "at random times"), ("mbg_cnbd", 3, "has 3 stages"), ("pareto_nbd", 1, r"\mathrm{Gamma}(s, \beta)")],
+    ("family", "stages", "opportunity", "said"),
+    [
+        ("bg_nbd", 1, None, "at random times"),
+        ("mbg_cnbd", 3, None, "has 3 stages"),
+        ("pareto_nbd", 1, None, r"\mathrm{Gamma}(s, \beta)"),
+        ("bg_bb", 1, "quarter", "once or not at all in a quarter"),
+    ],
 )
-def test_what_the_model_assumes(family, stages, said):
-    text = value_basis.describe_model({"family": family, "title": "Its name", "stages": stages})
+def test_what_the_model_assumes(family, stages, opportunity, said):
+    model = {"family": family, "title": "Its name", "stages": stages, "opportunity": opportunity}
+    text = value_basis.describe_model(model)
     assert said in text and "(Its name)" in text
