@@ -72,11 +72,11 @@ def try_unit(portfolio: Portfolio, base: UnitBase, models: Models | None) -> Tri
 def judge_unit(base: UnitBase, models: Models, trial: Trial | None, prediction: value.Prediction) -> validation.Verdict:
     """Weigh the checks of one unit."""
     repeat = int((base.customers.frequency > 0).sum().to_pandas())
-    spend = None if base.unit.name in models.spend.constant else models.spend.diagnostics
+    spend, gaps = None if base.unit.name in models.spend.constant else models.spend.diagnostics, base.gaps
     return validation.judge(
         models.purchases[base.unit.name].diagnostics,
         spend,
-        timing.estimate_regularity(base.gaps) if base.gaps is not None else None,
+        None if gaps is None else timing.estimate_regularity(gaps),
         trial and trial.scores,
         repeat,
         check_spend(base, models, prediction),

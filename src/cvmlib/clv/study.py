@@ -316,8 +316,9 @@ def value_newcomers(portfolio: Portfolio, base: UnitBase, models: Models) -> lis
 
 def compare_regularity(bases: Mapping[str, UnitBase]) -> pd.DataFrame:
     """Tabulate how regularly the customers of each unit buy: estimated Erlang shape with its 90% interval."""
-    found = {name: base.gaps is not None and timing.estimate_regularity(base.gaps) for name, base in bases.items()}
-    rows = [{"unit": name, **r.as_dict()} for name, r in found.items() if r]
+    gaps = {name: base.gaps for name, base in bases.items()}
+    found = {name: timing.estimate_regularity(table) for name, table in gaps.items() if table is not None}
+    rows = [{"unit": name, **r.as_dict()} for name, r in found.items() if r is not None]
     return pd.DataFrame(rows, columns=["unit", "k", "low", "high", "customers"])
 
 
