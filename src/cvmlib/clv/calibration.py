@@ -106,7 +106,7 @@ def purchase_problem(
         The family's constant of each unit (they are called u0, u1, …).
     """
     names = [f"u{i}" for i in range(units)]
-    timed = any(parameter.per_time for parameter in family.parameters)
+    timed = family.measures_time
     ages = np.linspace(*((100.0, 1000.0) if timed else (4.0, 24.0)), customers).round()
     constant = [np.array([constants[unit] for unit in names])] if family.constant else []
 

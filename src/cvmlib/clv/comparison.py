@@ -161,7 +161,7 @@ def compare(
     ValueError
         Models of times and models of opportunities are mixed, or the models were given different customers.
     """
-    timed = {name: any(p.per_time for p in fit.family.parameters) for name, fit in models.items()}
+    timed = {name: fit.family.measures_time for name, fit in models.items()}
     if len(set(timed.values())) > 1:
         discrete = ", ".join(name for name, is_timed in timed.items() if not is_timed)
         raise ValueError(f"{discrete} counts opportunities, the other models measure time: they cannot be compared.")

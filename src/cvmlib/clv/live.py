@@ -68,7 +68,7 @@ class Live:
     def opportunities_per_year(self) -> float | None:
         """Opportunities in a year, where the model counts these; None where it measures time."""
         family = next(iter(self.purchases.values())).family
-        return None if any(parameter.per_time for parameter in family.parameters) else PER_YEAR[self.time_unit]
+        return None if family.measures_time else PER_YEAR[self.time_unit]
 
     def on(self, day: pd.Timestamp) -> "Live":
         """Return the posterior as it looks ahead from the period that starts at `day`."""

@@ -191,7 +191,7 @@ def build_model(
             "dropout. Supply a longer history, or pool the unit with others that have repeat buyers."
         )
     # Opportunities are whole; only a family with a rate measures time.
-    scale = float(np.average(age, weights=customers)) if _measures_time(family) else 1.0
+    scale = float(np.average(age, weights=customers)) if family.measures_time else 1.0
     data = family.lay_out(
         codes.astype(np.int64),
         counts["frequency"].to_numpy(dtype=np.int64),
@@ -245,7 +245,7 @@ def fit(
         No customer of any unit bought twice.
     """
     check_rows(counts)
-    near = merge_near(counts, ["recency", "T"]) if _measures_time(family) else counts
+    near = merge_near(counts, ["recency", "T"]) if family.measures_time else counts
     found = _sample(near, sampling, pools, family, constants, covariates)
     if len(near) == len(counts):
         return found
@@ -256,11 +256,6 @@ def fit(
         return _sample(counts, sampling, pools, family, constants, covariates)
     gate = found.diagnostics if sampling.quick else inference.diagnose(trace, _judged(family, trace))
     return replace(found, trace=trace, diagnostics=gate, merging=merging)
-
-
-def _measures_time(family: Family) -> bool:
-    """Whether a family measures time; otherwise it counts opportunities, which are whole."""
-    return any(parameter.per_time for parameter in family.parameters)
 
 
 def _judged(family: Family, trace: xr.DataTree) -> list[str]:

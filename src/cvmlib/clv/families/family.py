@@ -113,3 +113,8 @@ class Family:
     def names(self) -> list[str]:
         """Names of the sampled parameters in the posterior."""
         return [parameter.name for parameter in self.parameters]
+
+    @property
+    def measures_time(self) -> bool:
+        """Whether recency and T are times; otherwise they count opportunities, which are whole."""
+        return any(parameter.per_time for parameter in self.parameters)
