@@ -47,7 +47,7 @@ class Figure:
             "figure": round(self.figure, 3),
             "unit": self.unit,
             "bar": self.bar,
-            "met": self.figure <= self.bar,
+            "met": bool(self.figure <= self.bar),
             "peer": self.peer_name or None,
             "ratio": round(self.peer / self.figure, 2) if self.peer is not None and self.figure else None,
             "commit": commit,

@@ -73,6 +73,11 @@ def test_record_has_every_key_and_says_whether_the_bar_is_met():
     assert (missed["met"], missed["peer"], missed["ratio"]) == (False, "peer 1.0", 4.0)
 
 
+def test_figures_computed_by_numpy_can_be_written(tmp_path):
+    new = results.Figure("a", np.float64(1.0), "CPU s", np.float64(2.0)).record("c")
+    assert results.write([new], tmp_path / "results.json") == [new]
+
+
 def test_one_benchmark_replaces_its_own_records_only(tmp_path):
     path = tmp_path / "results.json"
     results.write([record("a", unit="GB"), record("a"), record("b")], path)

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.tasks.budget_regret FIRST LAST``
 
-All amounts are shares of what media truly bring in a week. The optimiser of the mean believes the posterior as it is.
+All amounts are shares of what media truly bring in a week. Fits are as long as those of the reports. The optimiser of
+the mean believes the posterior as it is.
 """
 
 import json
@@ -15,9 +16,6 @@ from benchmarks.media_worlds import draw_world, true_options
 from cvmlib.attribution import media_fit
 from cvmlib.attribution.budget import advise, find_plan
 from cvmlib.attribution.budget_options import LIMIT, read_options
-from cvmlib.inference import Sampling
-
-SAMPLING = Sampling(draws=500, tune=200, chains=2, target_accept=0.9)
 
 
 def run(first: int, last: int) -> list[dict]:
@@ -25,22 +23,21 @@ def run(first: int, last: int) -> list[dict]:
     rows = []
     for seed in range(first, last + 1):
         weeks, channels = draw_world(seed)
-        fit = media_fit.fit_weeks(
-            {"market": weeks}, sampling=replace(SAMPLING, seed=seed), named={"market": []}, holdout_weeks=0
-        )
+        sampling = replace(media_fit.SAMPLING, seed=seed)
+        fit = media_fit.fit_weeks({"market": weeks}, sampling=sampling, named={"market": []}, holdout_weeks=0)
         options = read_options(fit.posterior, "market")
-        advice = advise(options)
+        advice = advise(options, fit.diagnostics.passed)
         truth = true_options(options, weeks, channels)
         count = len(options.channels)
         bounds = {"low": np.full(count, 1 - LIMIT), "high": np.full(count, 1 + LIMIT)}
-        believed = replace(read_options(fit.posterior, "market", doubt=0.0), **bounds)
+        believed = replace(read_options(fit.posterior, "market", follows=0.0), **bounds)
         plans = {"advice": np.ones(count) if advice.hold else advice.plan, "mean": find_plan(believed, 0.0)}
         best = find_plan(replace(truth, **bounds), 0.0)
         brought = float(truth.value(np.ones(count))[0])
         gains = {name: float(truth.gain(plan)[0]) / brought for name, plan in plans.items()}
         most = float(truth.gain(best)[0]) / brought
         rows.append({
-            "seed": seed, "passed": fit.diagnostics.passed, "hold": advice.hold, "caution": advice.caution,
+            "seed": seed, "passed": fit.diagnostics.passed, "hold": advice.hold,
             "probability": advice.probability, "promised": float(advice.gain.mean()) / brought,
             "promised_mean": float(believed.gain(plans["mean"]).mean()) / brought, "most": most,
             "advice": most - gains["advice"], "mean": most - gains["mean"], "forgone": gains["mean"],

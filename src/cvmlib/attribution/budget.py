@@ -2,11 +2,11 @@
 
 A plan is a multiple of last year's spend for each channel, at the same total. What it brings is computed with every
 draw of the posterior, so a plan is judged by the whole distribution of its gain over today's plan. Draws leave room for
-channels that follow demand unnoticed (`cvmlib.attribution.budget_doubt`). A plan weighs the mean of its gain against
-the mean of its worst tenth (conditional value at risk: Rockafellar and Uryasev 2000, *Journal of Risk* 2), within
-limits per channel and within the spend that was ever observed. The worst tenth weighs as much as is needed to be sure
-enough, and no more: the first plan that beats today's with a probability of 0.8 is recommended. If even the most
-cautious does not, the advice is to hold, and to learn first.
+spend that follows demand unnoticed (`cvmlib.attribution.budget_doubt`). Within limits per channel and within the spend
+that was ever observed, the plan of the best gain is recommended among those that beat today's with a probability of 0.8
+at least (a chance constraint: Charnes and Cooper 1959, *Management Science* 6). A gain is worth its mean, a little of
+which is given for a better mean of the worst tenth (conditional value at risk: Rockafellar and Uryasev 2000, *Journal
+of Risk* 2). If no plan is sure enough, the advice is to hold, and to learn first.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,8 @@ ENOUGH = 0.8
 """Probability of beating today's plan below which the advice is to hold."""
 TAIL = 0.1
 """Share of the draws that count as the worst."""
-CAUTION = (0.1, 0.25, 0.5, 1.0)
-"""Weights of the worst draws against the mean, tried one after the other until a plan is sure enough."""
+CAUTION = 0.1
+"""Weight of the worst draws against the mean."""
 _STEPS = (0.02, 0.005, 0.001)
 _SURE = 0.99  # a model is never surer of itself than that
 
@@ -44,8 +44,6 @@ class Advice:
         Whether the advice is to leave the budget as it is.
     reason : str
         Why, in one sentence.
-    caution : float
-        Weight of the worst draws against the mean that the plan was found with.
     """
 
     options: BudgetOptions
@@ -53,7 +51,6 @@ class Advice:
     gain: Array
     hold: bool
     reason: str
-    caution: float = CAUTION[0]
 
     @property
     def probability(self) -> float:
@@ -78,7 +75,7 @@ def tail_mean(gain: Array, tail: float = TAIL) -> float:
     return float(np.partition(gain, count - 1)[:count].mean())
 
 
-def find_plan(options: BudgetOptions, caution: float) -> Array:
+def find_plan(options: BudgetOptions, caution: float, sure: float = 0.0) -> Array:
     """Find the plan of the best cautious gain by moving money from channel to channel while it helps.
 
     Parameters
@@ -87,16 +84,20 @@ def find_plan(options: BudgetOptions, caution: float) -> Array:
         What can be chosen.
     caution : float
         Weight of the worst tenth of the draws; 0 maximises the mean, as optimisers of the mean do.
+    sure : float
+        Probability with which the plan, and each step on the way to it, has to beat today's.
 
     Returns
     -------
     array, shape (C,)
-        Levels; the total spend is today's.
+        Levels; the total spend is today's. All 1 where no plan is better, or none is sure enough.
     """
     today = options.value(np.ones(len(options.channels)))
 
     def worth(value: Array) -> float:
         gain = value - today
+        if sure and np.mean(gain > 0) < sure:
+            return -np.inf
         return (1 - caution) * gain.mean() + (caution * tail_mean(gain) if caution else 0.0)
 
     plan, best = np.ones(len(options.channels)), 0.0
@@ -140,27 +141,24 @@ def advise(options: BudgetOptions, fit_passed: bool = True) -> Advice:
     fit_passed : bool
         Whether the fit passed its diagnostics; without, the advice is to hold.
     """
-    tried = []
-    for caution in CAUTION:
-        plan = find_plan(options, caution)
-        if np.allclose(plan, 1.0):
-            break
-        one = Advice(options, plan, options.gain(plan), True, "", caution)
-        tried.append(one)
-        if one.probability >= ENOUGH:
-            break
-    if not tried:
-        nothing = "No move of money within the limits is worth its risk."
-        return Advice(options, plan, options.gain(plan), True, nothing)
-    best = max(tried, key=lambda one: one.probability)
+    best = _judge(options, find_plan(options, CAUTION))
+    if np.allclose(best.plan, 1.0):
+        return replace(best, reason="No move of money within the limits is worth its risk.")
     if not fit_passed:
         return replace(best, reason="The fit did not pass its diagnostics, so nothing is recommended.")
-    chance = best.probability
-    if chance < ENOUGH:
-        reason = f"The surest plan beats today's with a probability of {chance:.0%} only; {ENOUGH:.0%} is asked for."
-        return replace(best, reason=reason)
-    sure = f"{chance:.0%}" if chance <= _SURE else f"more than {_SURE:.0%}"
+    if best.probability < ENOUGH:
+        surer = _judge(options, find_plan(options, CAUTION, ENOUGH))
+        if np.allclose(surer.plan, 1.0):
+            chance = f"{best.probability:.0%}"
+            reason = f"The best plan beats today's with a probability of {chance} only, and none with {ENOUGH:.0%}."
+            return replace(best, reason=reason)
+        best = surer
+    sure = f"{best.probability:.0%}" if best.probability <= _SURE else f"more than {_SURE:.0%}"
     return replace(best, hold=False, reason=f"The plan beats today's with a probability of {sure}.")
+
+
+def _judge(options: BudgetOptions, plan: Array) -> Advice:
+    return Advice(options, plan, options.gain(plan), True, "")
 
 
 def tabulate_plan(advice: Advice) -> pd.DataFrame:
@@ -169,8 +167,9 @@ def tabulate_plan(advice: Advice) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        channel, now and plan (money a week), change (share), lowest and highest (money a week held over some weeks),
-        observed (whether the plan lies between them).
+        channel, now and plan (money a week), change (share), return (of last year's spend, by the model), counted (the
+        return that the plan counts on, which leaves room for spend that follows demand unnoticed), lowest and highest
+        (money a week held over some weeks), observed (whether the plan lies between them).
     """
     options = advice.options
     return pd.DataFrame({
@@ -178,6 +177,8 @@ def tabulate_plan(advice: Advice) -> pd.DataFrame:
         "now": options.spend,
         "plan": options.spend * advice.plan,
         "change": advice.plan - 1.0,
+        "return": options.undoubted / options.spend,
+        "counted": [options.brings(i, 1.0).mean() / spend for i, spend in enumerate(options.spend)],
         "lowest": options.spend * options.observed_low,
         "highest": options.spend * options.observed_high,
         "observed": (advice.plan >= options.observed_low - 1e-9) & (advice.plan <= options.observed_high + 1e-9),

@@ -1,27 +1,38 @@
-"""What if a channel follows demand and nobody noticed? Draws of returns that leave room for it.
+"""What if spend follows demand and nobody noticed? Draws of returns that leave room for it.
 
-The model takes a channel whose spend nobody knows to follow demand to cause all that goes with it. Some do follow it,
-and the course of their spend seldom gives them away, so a plan that believes every return sends money to those that
-look best for this reason. Here each such channel follows demand with a probability, and then captures as much as the
-model expects of a channel that is known to. With r the return, N(m, s) its prior, and d >= 0 half-normal of scale c,
+The model takes a channel whose spend nobody knows to follow demand to cause all that goes with it. But there is always
+demand that no column tells, and if spend rises with it by f percent for each percent, the channel is given too much:
+the omitted variable bias of a regression (Angrist and Pischke 2009, *Mostly Harmless Econometrics*, 3.2.2). In shares
+of the average outcome, with v the variance of that demand, b the contribution at the reference return, e the elasticity
+of the response and w the variance of the carried-over spend around trend, season and controls, what goes with a channel
+of return r is
 
-    what goes with a channel is r, or (with the doubted probability) r + d,
+    r + d,   d = f v / (b e w),   f >= 0 half-normal of scale `FOLLOWS`.
 
-and the posterior draws, which were made as if it was always r, are weighted and moved by Bayes' rule. So the return of
-a channel is doubted the more, the further above its prior it lies and the less the data tell; others hardly change.
+So the return of a channel that goes on and off by plan is hardly doubted, for demand cannot have moved it that much;
+the return of one that is never off, and whose spend wavers as demand does, is doubted much. The posterior draws, which
+were made as if d was zero, are weighted and moved by Bayes' rule under the prior of r.
 """
 
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from cvmlib.attribution.media_model import CAPTURED_SD, RETURN_MEAN, RETURN_SD
+from cvmlib.attribution.media_diagnostics import baseline_columns
+from cvmlib.attribution.media_effects import MediaPosterior, fitted, spend_of
+from cvmlib.attribution.media_model import RETURN_MEAN, RETURN_SD, elasticity
 from cvmlib.attribution.media_panel import Array
+from cvmlib.attribution.media_transforms import adstock_weights, lag_spend
 
-DOUBT = 0.2
-"""Probability that a channel without a test follows demand although nobody knows."""
+FOLLOWS = 1.0
+"""Scale of the percent by which spend may follow a percent of demand, unnoticed: clicks on a search follow one for
+one."""
+LASTING = 0.5
+"""Share of the variance that the model does not explain which is taken to be demand that a buyer of media may see."""
+_MOST = 10.0  # of what is captured, in reference returns, however little spend varies
 _SEED = 1
 
 
@@ -32,40 +43,110 @@ class Doubted(NamedTuple):
     captured: Array
 
 
-def doubt_returns(returns: Array, doubtful: npt.NDArray[np.bool_], doubt: float = DOUBT) -> Doubted:
-    """Weigh and move draws of returns, as if some channels might follow demand.
+def capturable(
+    posterior: MediaPosterior,
+    unit: str,
+    channels: Sequence[str],
+    tested: Collection[str] = (),
+    follows: float = FOLLOWS,
+) -> Array:
+    """How much demand each channel may capture unnoticed: the scale of d above.
+
+    Parameters
+    ----------
+    posterior : MediaPosterior
+        Draws.
+    unit : str
+        The unit.
+    channels : sequence of str
+        C channels with spend.
+    tested : collection of str
+        Channels that a lift test of the unit calibrates.
+    follows : float
+        Scale of f; 0 leaves no room for doubt.
+
+    Returns
+    -------
+    array, shape (C,)
+        In reference returns; 0 for tested channels, and for those that the model takes to follow demand already.
+    """
+    panel = posterior.design.panel
+    demand = LASTING * _unexplained_variance(posterior, unit)
+    scales = np.zeros(len(channels))
+    for place, channel in enumerate(channels):
+        pairs = panel.pairs_of(unit, channel)
+        if channel in tested or posterior.design.captured[pairs].any():
+            continue
+        elastic = elasticity(posterior.form.saturation, posterior.parameters(pairs[0])).mean()
+        slope = _reference_share(posterior, unit, pairs) * elastic
+        varies = max(_own_variance(posterior, unit, channel), demand / (slope * _MOST) ** 2)
+        # a correlation of spend and demand is 1 at most
+        scales[place] = min(follows * demand / varies, np.sqrt(demand / varies)) / slope
+    return scales
+
+
+def _unexplained_variance(posterior: MediaPosterior, unit: str) -> float:
+    """Variance of the unit's outcome around what the model expects, in squared shares of its average."""
+    panel = posterior.design.panel
+    mine = panel.series_of(unit)
+    weeks = len(panel.weeks[mine[0]])
+    off = sum(panel.outcome[s, :weeks] * panel.series[s].scale - fitted(posterior, s).mean(axis=0) for s in mine)
+    seen = np.all([panel.observed[s, :weeks] for s in mine], axis=0)
+    return float(np.var(off[seen]) / sum(panel.series[s].scale for s in mine) ** 2)
+
+
+def _reference_share(posterior: MediaPosterior, unit: str, pairs: Sequence[int]) -> float:
+    """What a channel would bring at the reference return, as a share of the unit's average outcome."""
+    design = posterior.design
+    series = design.panel.series
+    brought = sum(design.reference[i] * series[design.panel.pairs[i].series].scale for i in pairs)
+    return float(brought / sum(series[s].scale for s in design.panel.series_of(unit)))
+
+
+def _own_variance(posterior: MediaPosterior, unit: str, channel: str) -> float:
+    """Variance of the carried-over spend around trend, season and controls, in squared multiples of its average."""
+    design = posterior.design
+    spend = spend_of(posterior, unit, channel)
+    pair = design.panel.pairs_of(unit, channel)[0]
+    lags = design.lagged.shape[2]
+    weights = adstock_weights(posterior.form.adstock, posterior.parameters(pair), lags).mean(axis=0)
+    carried = lag_spend(spend / spend.mean(), lags) @ weights
+    known = np.column_stack([np.ones(len(spend)), baseline_columns(design, design.panel.pairs[pair].series)])
+    found, _, rank, _ = np.linalg.lstsq(known, carried, rcond=None)
+    return float(np.sum((carried - known @ found) ** 2) / max(len(spend) - rank, 1))
+
+
+def doubt_returns(returns: Array, scales: Array) -> Doubted:
+    """Weigh and move draws of returns, as if channels might follow demand.
 
     Parameters
     ----------
     returns : array, shape (D, C)
         Draws of the return of each channel, in reference returns.
-    doubtful : array of bool, shape (C,)
-        Channels that might follow demand unnoticed: those without a test that are not known to.
-    doubt : float
-        Probability that one of them does, 0 to below 1.
+    scales : array, shape (C,)
+        Scale of the demand that each may capture, see `capturable`; 0 is not doubted.
 
     Returns
     -------
     Doubted
-        Captured demand in reference returns; 0 for other channels, and where a channel is taken not to follow demand.
+        Captured demand in reference returns; 0 for channels that are not doubted.
     """
     count = len(returns)
     captured = np.zeros_like(returns)
-    places = np.arange(count)
-    if not (doubt and doubtful.any()):
-        return Doubted(places, captured)
-    seen = returns[:, doubtful]
-    variance = 1.0 / (RETURN_SD**-2 + CAPTURED_SD**-2)
-    centre = variance * (RETURN_MEAN / RETURN_SD**2 + seen / CAPTURED_SD**2)  # of r, given r + d, before r < r + d
+    doubtful = scales > 0
+    if not doubtful.any():
+        return Doubted(np.arange(count), captured)
+    seen, scale = returns[:, doubtful], scales[doubtful]
+    variance = 1.0 / (RETURN_SD**-2 + scale**-2)
+    centre = variance * (RETURN_MEAN / RETURN_SD**2 + seen / scale**2)  # of r, given r + d, before r < r + d
     below = stats.norm.cdf((seen - centre) / np.sqrt(variance))
-    wide = np.hypot(RETURN_SD, CAPTURED_SD)
-    ratio = 2.0 * below * stats.norm.pdf(seen, RETURN_MEAN, wide) / stats.norm.pdf(seen, RETURN_MEAN, RETURN_SD)
-    weight = np.exp(np.log(1.0 - doubt + doubt * ratio).sum(axis=1))
+    prior = stats.norm.logpdf(seen, RETURN_MEAN, RETURN_SD)
+    weight = (np.log(below) + stats.norm.logpdf(seen, RETURN_MEAN, np.hypot(RETURN_SD, scale)) - prior).sum(axis=1)
+    weight = np.exp(weight - weight.max())
     rng = np.random.default_rng(_SEED)
     steps = (np.arange(count) + rng.random()) / count
     places = np.minimum(np.searchsorted(np.cumsum(weight) / weight.sum(), steps), count - 1)
-    seen, centre, below, ratio = (part[places] for part in (seen, centre, below, ratio))
-    follows = rng.random(seen.shape) < doubt * ratio / (1.0 - doubt + doubt * ratio)
+    seen, centre, below = seen[places], centre[places], below[places]
     own = centre + np.sqrt(variance) * stats.norm.ppf(below * (1.0 - rng.random(seen.shape)))
-    captured[:, doubtful] = np.where(follows, np.maximum(seen - own, 0.0), 0.0)
+    captured[:, doubtful] = np.maximum(seen - own, 0.0)
     return Doubted(places, captured)

@@ -1,6 +1,6 @@
 """What can be chosen for a budget, and what each choice brings by every draw of the posterior.
 
-A choice is a multiple of last year's spend for each channel. Draws leave room for channels that follow demand unnoticed
+A choice is a multiple of last year's spend for each channel. Draws leave room for spend that follows demand unnoticed
 (`cvmlib.attribution.budget_doubt`).
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cvmlib.attribution.budget_doubt import DOUBT, doubt_returns
+from cvmlib.attribution.budget_doubt import FOLLOWS, capturable, doubt_returns
 from cvmlib.attribution.media_effects import (
     YEAR_WEEKS,
     MediaPosterior,
@@ -44,6 +44,8 @@ class BudgetOptions:
         Levels at which responses are known; between them they are interpolated.
     response : array, shape (D, C, G)
         Weekly outcome that each channel brings, in money.
+    undoubted : array, shape (C,)
+        Weekly outcome that each brings at today's spend if none follows demand unnoticed, in money, on average.
     """
 
     channels: tuple[str, ...]
@@ -54,6 +56,7 @@ class BudgetOptions:
     observed_high: Array
     levels: Array
     response: Array
+    undoubted: Array
 
     def brings(self, channel: int, level: float) -> Array:
         """Weekly outcome of a channel at a level, shape (D,)."""
@@ -76,7 +79,7 @@ def read_options(
     unit: str,
     limits: Mapping[str, tuple[float, float]] | None = None,
     tested: Collection[str] = (),
-    doubt: float = DOUBT,
+    follows: float = FOLLOWS,
 ) -> BudgetOptions:
     """Work out what can be chosen for a unit.
 
@@ -91,8 +94,9 @@ def read_options(
         move by `LIMIT`.
     tested : collection of str
         Channels that a lift test of the unit calibrates: their return is not doubted.
-    doubt : float
-        Probability that a channel without a test follows demand unnoticed, where the model does not take it to.
+    follows : float
+        Scale of the percent by which spend may follow a percent of demand unnoticed, where no test tells and the model
+        does not take it to, see `cvmlib.attribution.budget_doubt`.
 
     Returns
     -------
@@ -117,21 +121,19 @@ def read_options(
     low = np.minimum(np.maximum(asked[:, 0], seen[:, 0]), 1.0)
     high = np.maximum(np.minimum(asked[:, 1], seen[:, 1]), 1.0)
     levels = np.unique(np.concatenate([np.linspace(0.0, max(2.0, asked.max()), _GRID), [1.0]]))
-    response = _respond_doubted(posterior, unit, channels, levels, tested, doubt)
+    scales = capturable(posterior, unit, channels, tested, follows)
+    response = _respond_doubted(posterior, unit, channels, levels, scales)
+    undoubted = [respond_to_levels(posterior, unit, channel, np.ones(1)).mean() for channel in channels]
     spend = np.array([spend_of(posterior, unit, channel)[-YEAR_WEEKS:].mean() for channel in channels])
-    return BudgetOptions(tuple(channels), spend, low, high, seen[:, 0], seen[:, 1], levels, response)
+    return BudgetOptions(tuple(channels), spend, low, high, *seen.T, levels, response, np.array(undoubted))
 
 
 def _respond_doubted(
-    posterior: MediaPosterior, unit: str, channels: Sequence[str], levels: Array, tested: Collection[str], doubt: float
+    posterior: MediaPosterior, unit: str, channels: Sequence[str], levels: Array, scales: Array
 ) -> Array:
-    """Responses to the levels, less the demand that channels may capture unnoticed, shape (D, C, G)."""
-    captured = posterior.design.captured
-    known = [
-        channel in tested or captured[posterior.design.panel.pairs_of(unit, channel)].any() for channel in channels
-    ]
+    """Responses to the levels, less the demand that channels may capture by these scales, shape (D, C, G)."""
     returns = np.stack([mean_return(posterior, unit, channel) for channel in channels], axis=1)
-    doubted = doubt_returns(returns, ~np.array(known), doubt)
+    doubted = doubt_returns(returns, scales)
     taken = replace(posterior, draws={name: draws[doubted.places] for name, draws in posterior.draws.items()})
     columns = [
         respond_to_levels(taken, unit, channel, levels) - respond_to_levels(taken, unit, channel, levels, less)

@@ -74,7 +74,7 @@ def _lead_lag(design: MediaDesign, pair: int) -> float:
     series = design.panel.pairs[pair].series
     weeks = len(design.panel.weeks[series])
     outcome = np.log(np.maximum(design.panel.outcome[series, :weeks], 1e-3))
-    common = _baseline_columns(design, series)
+    common = baseline_columns(design, series)
     others = [_carried(design, i) for i in np.flatnonzero(design.panel.series_of_pair == series) if i != pair]
     columns = _independent(np.column_stack([common, *others]) if others else common)
     surprise = np.asarray(sm.OLS(outcome, sm.add_constant(columns)).fit().resid)
@@ -86,7 +86,7 @@ def _lead_lag(design: MediaDesign, pair: int) -> float:
     return float(np.clip(stats.norm.sf(t), 1e-16, 1.0)) if np.isfinite(t) else 1.0
 
 
-def _baseline_columns(design: MediaDesign, series: int) -> Array:
+def baseline_columns(design: MediaDesign, series: int) -> Array:
     """Trend, season and controls of a series that vary, shape (weeks, columns)."""
     weeks = len(design.panel.weeks[series])
     table = np.concatenate([design.trend[series], design.season[series], design.controls[series]])[:, :weeks].T
@@ -111,7 +111,7 @@ def measure_collinearity(design: MediaDesign, unit: str) -> pd.DataFrame:
     for series in design.panel.series_of(unit):
         mine = np.flatnonzero(design.panel.series_of_pair == series)
         spends = np.column_stack([_carried(design, i) for i in mine])
-        table = np.column_stack([spends, _independent(_baseline_columns(design, series))])
+        table = np.column_stack([spends, _independent(baseline_columns(design, series))])
         for place, pair in enumerate(mine):
             channel = design.panel.pairs[pair].channel
             with np.errstate(divide="ignore"):

@@ -112,8 +112,9 @@ def show_outlets(fit: MediaFit, unit: str, interval: float) -> None:
 
 def show_budget(advice: budget.Advice, interval: float, currency: str) -> None:
     """Show the plan beside today's, and how it compares with what the mean alone would do."""
-    text = words.describe_budget(advice, currency)
-    show.prose(show.text(text))
+    for text in (words.describe_budget(advice, currency), words.describe_doubts(advice)):
+        if text:
+            show.prose(show.text(text))
     title = "The plan that is not recommended" if advice.hold else "The plan"
     _table(budget.tabulate_plan(advice), f"{title} ({currency} a week)", "plan")
     compared = budget.compare_plans(advice.options, advice, interval)

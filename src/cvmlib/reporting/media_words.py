@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from cvmlib.attribution.budget import CAUTION, ENOUGH, Advice
-from cvmlib.attribution.budget_doubt import DOUBT
+from cvmlib.attribution.budget import ENOUGH, Advice, tabulate_plan
 from cvmlib.attribution.media_experiments import ROW
 from cvmlib.attribution.media_fit import MediaFit
 from cvmlib.reporting.words import amount, between, chance, listing, percent
@@ -25,6 +24,7 @@ NAMES = {
     "now": "Now, a week",
     "plan": "Plan, a week",
     "change": "Change",
+    "counted": "Return counted on",
     "lowest": "Lowest held",
     "highest": "Highest held",
     "observed": "Observed",
@@ -44,6 +44,9 @@ NAMES = {
     "second": "and channel",
     "correlation": "Correlation",
 }
+DOUBTED = 0.9
+"""Share of a return below which the plan is said not to count on it in full."""
+TWO_DIGITS = ("return", "counted", "marginal", "measured", "inflation", "widened", "level")
 SHARES = ("share", "pays", "pays_next", "learnt", "takes", "change", "beats", "moved")
 
 
@@ -65,9 +68,7 @@ def formats(frame: pd.DataFrame) -> dict[str, str]:
     for column in frame.columns:
         base = column.removesuffix("_low").removesuffix("_high")
         kind = "percent" if base in SHARES else None
-        kind = kind or (
-            "number:2" if base in ("return", "marginal", "measured", "inflation", "widened", "level") else None
-        )
+        kind = kind or ("number:2" if base in TWO_DIGITS else None)
         kind = kind or ("money" if pd.api.types.is_float_dtype(frame[column]) and base != "correlation" else None)
         if kind:
             found[name_columns(frame[[column]]).columns[0]] = kind
@@ -162,15 +163,29 @@ def describe_holdout(scores: dict[str, float]) -> str:
 
 def describe_budget(advice: Advice, currency: str) -> str:
     """Say what the plan does, and what may go wrong."""
-    verb, kind = "would gain" if advice.hold else "gains", "cautious plan" if advice.caution > CAUTION[0] else "plan"
+    verb = "would gain" if advice.hold else "gains"
     text = (
-        f"The best {kind} within the limits moves {percent(advice.moved)} of the budget. It beats today's plan with a "
+        f"The best plan within the limits moves {percent(advice.moved)} of the budget. It beats today's plan with a "
         f"probability of {chance(advice.probability)} and {verb} {describe_gain(advice, currency)}; in the worst "
         f"tenth of cases it changes sales by {amount(advice.downside, currency)} a week on average."
     )
     if advice.hold:
         text += f" A plan is recommended from {percent(ENOUGH)} on."
     return text
+
+
+def describe_doubts(advice: Advice) -> str:
+    """Say which returns the plan does not count on in full, and why; empty where it does."""
+    table = tabulate_plan(advice)
+    less = table[table["counted"] < DOUBTED * table["return"]]
+    if less.empty:
+        return ""
+    columns = (less[name] for name in ("channel", "counted", "return"))
+    parts = [f"{counted:.2f} of {found:.2f} for {channel}" for channel, counted, found in zip(*columns, strict=True)]
+    return (
+        f"The plan does not count on every return in full, but on {listing(parts)}: such spend hardly moves but as "
+        "demand may, and no test tells what would have been sold without it."
+    )
 
 
 def list_unknowns(fit: MediaFit, unit: str, returns: pd.DataFrame, collinear: pd.DataFrame) -> list[str]:
@@ -200,8 +215,8 @@ def list_unknowns(fit: MediaFit, unit: str, returns: pd.DataFrame, collinear: pd
         sentences.append(f"The spend of {names} moves with other channels or the season, which widens its interval.")
     if doubted := sorted(set(returns["channel"]) - tested - set(found)):
         sentences.append(
-            f"No test tells whether spend on {listing(doubted)} follows demand unnoticed; the plan takes it to with a "
-            f"probability of {percent(DOUBT)} for each channel."
+            f"No test tells whether spend on {listing(doubted)} follows demand unnoticed; the plan leaves room for it, "
+            "the more, the less that spend varies by itself."
         )
     if design.dropped:
         sentences.append(f"Controls that never vary were left out: {', '.join(design.dropped)}.")
