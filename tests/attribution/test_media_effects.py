@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cvmlib.attribution import media_effects as effects
+from cvmlib.attribution import media_levels
 from cvmlib.attribution.media_design import build_design, reference_returns
 from cvmlib.attribution.media_diagnostics import find_followers, mark_captured, measure_collinearity
 from cvmlib.attribution.media_holdout import forecast_outcomes, score_holdout, tabulate_holdout
@@ -82,15 +83,25 @@ def test_captured_demand_belongs_to_the_baseline(posterior):
 
 
 def test_curves_are_marked_where_spend_was_never_held(posterior):
-    curves = effects.tabulate_curves(posterior, "shop")
+    curves = media_levels.tabulate_curves(posterior, "shop")
     for channel, curve in curves.groupby("channel"):
-        low, high = effects.observed_levels(posterior, "shop", channel)
+        low, high = media_levels.observed_levels(posterior, "shop", channel)
         assert (curve["observed"] == curve["level"].between(low - 1e-9, high + 1e-9)).all()
         today = curve.loc[np.isclose(curve["level"], 1.0), "response"].iloc[0]
         assert today == pytest.approx(effects.contributions(posterior, "shop", channel)[:, -52:].mean(), rel=1e-9)
     tv = curves[curves["channel"] == "tv"].set_index("level")["response"]
     assert np.all(np.diff(tv) > 0)
     assert np.all(np.diff(tv, 2) < 1e-6)  # more spend brings ever less
+
+
+def test_what_is_only_captured_is_no_response(posterior):
+    levels, captured = np.array([0.5, 1.0, 1.5]), np.linspace(0.0, 0.5, DRAWS)
+    pair = posterior.design.panel.pairs_of("shop", "tv")[0]
+    found = media_levels.respond_to_levels(posterior, "shop", "tv", levels, captured)
+    left = posterior.draws["ret"][:, pair] - captured
+    for column, level in zip(found.T, levels, strict=True):
+        expected = effects.respond(posterior, pair, float(level), left)[:, -52:].mean(axis=1)
+        np.testing.assert_allclose(column, expected, rtol=1e-12)
 
 
 def test_outlets_show_what_is_taken():

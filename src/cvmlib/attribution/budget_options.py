@@ -10,14 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cvmlib.attribution.budget_doubt import FOLLOWS, capturable, doubt_returns
-from cvmlib.attribution.media_effects import (
-    YEAR_WEEKS,
-    MediaPosterior,
-    mean_return,
-    observed_levels,
-    respond_to_levels,
-    spend_of,
-)
+from cvmlib.attribution.media_effects import YEAR_WEEKS, MediaPosterior, mean_return, spend_of
+from cvmlib.attribution.media_levels import observed_levels, respond_to_levels
 from cvmlib.attribution.media_panel import Array
 from cvmlib.errors import DataError
 
@@ -136,7 +130,7 @@ def _respond_doubted(
     doubted = doubt_returns(returns, scales)
     taken = replace(posterior, draws={name: draws[doubted.places] for name, draws in posterior.draws.items()})
     columns = [
-        respond_to_levels(taken, unit, channel, levels) - respond_to_levels(taken, unit, channel, levels, less)
-        for channel, less in zip(channels, doubted.captured.T, strict=True)
+        respond_to_levels(taken, unit, channel, levels, captured)
+        for channel, captured in zip(channels, doubted.captured.T, strict=True)
     ]
     return np.stack(columns, axis=1)

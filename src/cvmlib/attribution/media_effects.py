@@ -1,7 +1,7 @@
-"""What the posterior says that media brought: contributions, returns, and response to more or less spend.
+"""What the posterior says that media brought: contributions and returns.
 
-Everything is computed draw by draw and then summarised, so every figure has its interval. A response is told as far as
-spend was observed; beyond, it is the form of the saturation that speaks and not the data.
+Everything is computed draw by draw and then summarised, so every figure has its interval. What more or less spend would
+bring is `cvmlib.attribution.media_levels`.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,6 @@ from cvmlib.attribution.media_panel import Array, Index
 from cvmlib.attribution.media_transforms import ADSTOCKS, SATURATIONS, adstock_weights, carry_over, saturate
 
 YEAR_WEEKS = 52
-LEVEL_WEEKS = 4
-"""Weeks over which spend is averaged to say which levels were observed: about as many as an effect is spread over."""
 KNOWN, PARTLY = 0.8, 0.5
 """Share of the prior variance of a return that the data took away, from which on it counts as known, or partly so."""
 
@@ -245,54 +243,6 @@ def _weigh_pairs(posterior: MediaPosterior, unit: str, channel: str) -> tuple[In
     pairs = np.array(panel.pairs_of(unit, channel))
     money = np.array([design.reference[i] * panel.series[panel.pairs[i].series].scale for i in pairs])
     return pairs, money / money.sum()
-
-
-def observed_levels(posterior: MediaPosterior, unit: str, channel: str) -> tuple[float, float]:
-    """Lowest and highest spend held over `LEVEL_WEEKS`, in multiples of the average of the last year."""
-    spend = spend_of(posterior, unit, channel)
-    now = spend[-YEAR_WEEKS:].mean()
-    held = np.convolve(spend, np.ones(LEVEL_WEEKS) / LEVEL_WEEKS, mode="valid")
-    return (float(held.min() / now), float(held.max() / now)) if now > 0 else (0.0, 0.0)
-
-
-def respond_to_levels(
-    posterior: MediaPosterior, unit: str, channel: str, levels: Array, returns: Array | None = None
-) -> Array:
-    """Weekly contribution of a channel over the last year at multiples of its spend, shape (draws, levels).
-
-    `returns` (draws,) in reference returns stand for the channel's own where they are given.
-    """
-    pairs = posterior.design.panel.pairs_of(unit, channel)
-    columns = [
-        sum(respond(posterior, i, level, returns)[:, -YEAR_WEEKS:].mean(axis=1) for i in pairs) for level in levels
-    ]
-    return np.stack(columns, axis=1)
-
-
-def tabulate_curves(
-    posterior: MediaPosterior, unit: str, interval: float = 0.9, levels: Array | None = None
-) -> pd.DataFrame:
-    """Response of each channel to its weekly spend, and whether such spend was ever observed.
-
-    Returns
-    -------
-    pandas.DataFrame
-        channel, level (multiple of last year's spend), spend (a week), response with _low and _high (a week), observed.
-    """
-    levels = np.linspace(0.0, 2.0, 21) if levels is None else levels
-    rows = []
-    for channel in posterior.design.panel.channels_of(unit):
-        low, high = observed_levels(posterior, unit, channel)
-        now = spend_of(posterior, unit, channel)[-YEAR_WEEKS:].mean()
-        found = respond_to_levels(posterior, unit, channel, levels)
-        for level, draws in zip(levels, found.T, strict=True):
-            numbers = summarise(draws, interval)
-            rows.append({
-                "channel": channel, "level": float(level), "spend": float(level * now), "response": numbers["mean"],
-                "response_low": numbers["low"], "response_high": numbers["high"],
-                "observed": bool(low - 1e-9 <= level <= high + 1e-9),
-            })  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def tabulate_weeks(posterior: MediaPosterior, unit: str, interval: float = 0.9) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cvmlib import plots
-from cvmlib.attribution import budget, media_diagnostics, media_effects, media_holdout
+from cvmlib.attribution import budget, media_diagnostics, media_effects, media_holdout, media_levels
 from cvmlib.attribution.budget_options import read_options
 from cvmlib.attribution.media_experiments import tabulate_experiments
 from cvmlib.attribution.media_fit import MediaFit, folder_of, load_fit
@@ -53,7 +53,7 @@ def show_returns(fit: MediaFit, unit: str, returns: pd.DataFrame, currency: str,
 
 def show_response(fit: MediaFit, unit: str, interval: float, currency: str) -> None:
     """Show response curves, marked beyond what was observed."""
-    curves = media_effects.tabulate_curves(fit.posterior, unit, interval)
+    curves = media_levels.tabulate_curves(fit.posterior, unit, interval)
     seen = curves[~curves["observed"]].groupby("channel").size()
     text = "Lines are drawn as far as such spend was held over some weeks; dotted beyond, where only the form speaks."
     if len(seen):
