@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cvmlib.attribution.budget import CAUTION, ENOUGH, advise, compare_plans, find_plan, tabulate_plan, tail_mean
+from cvmlib.attribution.budget import (
+    CAUTION,
+    ENOUGH,
+    advise,
+    compare_plans,
+    find_plan,
+    find_sure_plan,
+    tabulate_plan,
+    tail_mean,
+)
 from cvmlib.attribution.budget_doubt import capturable, doubt_returns
 from cvmlib.attribution.budget_options import BudgetOptions, read_options
 from cvmlib.attribution.media_design import build_design, reference_returns
@@ -187,3 +196,22 @@ def test_a_plan_gives_up_no_more_than_it_takes_to_be_sure_enough():
     assert not advice.hold and advice.probability >= ENOUGH
     assert np.mean(risky.gain(eager) > 0) < ENOUGH
     assert risky.gain(cautious).mean() < advice.gain.mean() < risky.gain(eager).mean()
+
+
+def test_money_is_spread_where_that_makes_a_plan_sure_enough():
+    """Moving it to either of two channels is too unsure, moving half of it to each is not."""
+    rng = np.random.default_rng(7)
+    spend = np.array([100.0, 50.0, 50.0])
+
+    def straight_lines(returns: np.ndarray) -> BudgetOptions:
+        return replace(options(returns, spend), response=returns[:, :, None] * spend[:, None] * LEVELS)
+
+    returns = np.column_stack([np.full(2000, 1.0), rng.normal(1.25, 0.35, 2000), rng.normal(1.25, 0.35, 2000)])
+    straight = straight_lines(returns)
+    one = np.array([0.8, 1.4, 1.0])
+    assert np.mean(straight.gain(one) > 0) < ENOUGH
+    plan = find_sure_plan(straight, one)
+    assert np.mean(straight.gain(plan) > 0) >= ENOUGH
+    assert plan[1:].min() > 1.1 and plan @ spend == pytest.approx(200.0)
+    hopeless = straight_lines(rng.normal(1.0, 1.0, (2000, 3)))
+    assert np.mean(hopeless.gain(find_sure_plan(hopeless, one)) > 0) < ENOUGH

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from cvmlib.attribution.budget_options import BudgetOptions
 from cvmlib.attribution.media_panel import Array
@@ -24,7 +25,8 @@ TAIL = 0.1
 """Share of the draws that count as the worst."""
 CAUTION = 0.1
 """Weight of the worst draws against the mean."""
-_STEPS = (0.02, 0.005, 0.001)
+_STEPS = (0.02, 0.005, 0.001)  # shares of the budget
+_SMOOTH = 0.1  # standard deviations of the gain
 _SURE = 0.99  # a model is never surer of itself than that
 
 
@@ -55,7 +57,7 @@ class Advice:
     @property
     def probability(self) -> float:
         """Probability that the plan beats today's."""
-        return float(np.mean(self.gain > 0))
+        return _chance(self.gain)
 
     @property
     def moved(self) -> float:
@@ -75,7 +77,7 @@ def tail_mean(gain: Array, tail: float = TAIL) -> float:
     return float(np.partition(gain, count - 1)[:count].mean())
 
 
-def find_plan(options: BudgetOptions, caution: float, sure: float = 0.0) -> Array:
+def find_plan(options: BudgetOptions, caution: float) -> Array:
     """Find the plan of the best cautious gain by moving money from channel to channel while it helps.
 
     Parameters
@@ -84,26 +86,57 @@ def find_plan(options: BudgetOptions, caution: float, sure: float = 0.0) -> Arra
         What can be chosen.
     caution : float
         Weight of the worst tenth of the draws; 0 maximises the mean, as optimisers of the mean do.
-    sure : float
-        Probability with which the plan, and each step on the way to it, has to beat today's.
 
     Returns
     -------
     array, shape (C,)
-        Levels; the total spend is today's. All 1 where no plan is better, or none is sure enough.
+        Levels; the total spend is today's.
     """
+    return _climb(options, np.ones(len(options.channels)), lambda gain: _worth(gain, caution))
+
+
+def find_sure_plan(options: BudgetOptions, start: Array) -> Array:
+    """Find the plan of the best gain among those that are sure enough, `ENOUGH`, to beat today's.
+
+    Parameters
+    ----------
+    options : BudgetOptions
+        What can be chosen.
+    start : array, shape (C,)
+        A plan that is not sure enough.
+
+    Returns
+    -------
+    array, shape (C,)
+        Levels; those of the surest plan if even that is not sure enough.
+    """
+    surest = _climb(options, start, _smooth_chance)
+    if _chance(options.gain(surest)) < ENOUGH:
+        return surest
+    return _climb(options, surest, lambda gain: _worth(gain, CAUTION) if _chance(gain) >= ENOUGH else -np.inf)
+
+
+def _worth(gain: Array, caution: float) -> float:
+    return (1 - caution) * float(gain.mean()) + (caution * tail_mean(gain) if caution else 0.0)
+
+
+def _chance(gain: Array) -> float:
+    return float(np.mean(gain > 0))
+
+
+def _smooth_chance(gain: Array) -> float:
+    """Probability of a gain without the steps of single draws, so that small moves tell which way it rises."""
+    spread = float(gain.std())
+    return float(ndtr(gain / (_SMOOTH * spread)).mean()) if spread > 0 else _chance(gain)
+
+
+def _climb(options: BudgetOptions, plan: Array, worth: Callable[[Array], float]) -> Array:
+    """Move money between channels, less and less, as long as what a plan's gain over today's is worth rises."""
     today = options.value(np.ones(len(options.channels)))
-
-    def worth(value: Array) -> float:
-        gain = value - today
-        if sure and np.mean(gain > 0) < sure:
-            return -np.inf
-        return (1 - caution) * gain.mean() + (caution * tail_mean(gain) if caution else 0.0)
-
-    plan, best = np.ones(len(options.channels)), 0.0
-    budget = options.spend.sum()
+    best = worth(options.value(plan) - today)
     for step in _STEPS:
-        while (move := _best_move(options, plan, step * budget, worth, best)) is not None:
+        money = step * options.spend.sum()
+        while (move := _best_move(options, plan, money, lambda value: worth(value - today), best)) is not None:
             plan, best = move
     return plan
 
@@ -147,12 +180,11 @@ def advise(options: BudgetOptions, fit_passed: bool = True) -> Advice:
     if not fit_passed:
         return replace(best, reason="The fit did not pass its diagnostics, so nothing is recommended.")
     if best.probability < ENOUGH:
-        surer = _judge(options, find_plan(options, CAUTION, ENOUGH))
-        if np.allclose(surer.plan, 1.0):
-            chance = f"{best.probability:.0%}"
-            reason = f"The best plan beats today's with a probability of {chance} only, and none with {ENOUGH:.0%}."
-            return replace(best, reason=reason)
-        best = surer
+        best = _judge(options, find_sure_plan(options, best.plan))
+    if best.probability < ENOUGH:
+        chance = f"{best.probability:.0%}"
+        reason = f"The surest plan beats today's with a probability of {chance} only; {ENOUGH:.0%} is asked for."
+        return replace(best, reason=reason)
     sure = f"{best.probability:.0%}" if best.probability <= _SURE else f"more than {_SURE:.0%}"
     return replace(best, hold=False, reason=f"The plan beats today's with a probability of {sure}.")
 
