@@ -1,7 +1,12 @@
-"""What pages say of the tests behind the media mix: which calibrates what, where it comes from, why others do not."""
+"""What pages say of the tests behind the media mix, of those that cannot be used, and of returns that are doubted."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 
+from cvmlib.attribution.budget import Advice
+from cvmlib.attribution.budget_options import BudgetOptions
 from cvmlib.attribution.media_experiments import EXPERIMENTS, ROW
 from cvmlib.reporting import media_words as words
 
@@ -37,3 +42,16 @@ def test_a_test_that_is_not_used_is_said_with_its_reason():
 
 def test_no_tests_at_all_are_said():
     assert "No lift test stands behind these channels" in words.describe_experiments(list_tests())
+
+
+def test_returns_that_a_plan_does_not_count_on_in_full_are_said():
+    """Straight lines of 200, 50 and -10 a week at today's spend of 100; the model says 300, 50 and -5."""
+    levels = np.array([0.0, 1.0, 2.0])
+    brought, bounds = np.array([200.0, 50.0, -10.0]), [np.full(3, value) for value in (0.7, 1.3, 0.0, 2.0)]
+    response = np.tile(brought[:, None] * levels, (4, 1, 1))
+    undoubted = np.array([300.0, 50.0, -5.0])
+    options = BudgetOptions(("tv", "radio", "print"), np.full(3, 100.0), *bounds, levels, response, undoubted)
+    advice = Advice(options, np.ones(3), np.zeros(4), True, "")
+    text = words.describe_doubts(advice)
+    assert "whole return of tv (2.00 of 3.00): " in text and "radio" not in text and "print" not in text
+    assert words.describe_doubts(Advice(replace(options, undoubted=brought), np.ones(3), np.zeros(4), True, "")) == ""

@@ -177,14 +177,14 @@ def describe_budget(advice: Advice, currency: str) -> str:
 def describe_doubts(advice: Advice) -> str:
     """Say which returns the plan does not count on in full, and why; empty where it does."""
     table = tabulate_plan(advice)
-    less = table[table["counted"] < DOUBTED * table["return"]]
+    less = table[(table["return"] > 0) & (table["counted"] < DOUBTED * table["return"])]
     if less.empty:
         return ""
     columns = (less[name] for name in ("channel", "counted", "return"))
-    parts = [f"{counted:.2f} of {found:.2f} for {channel}" for channel, counted, found in zip(*columns, strict=True)]
+    parts = [f"{channel} ({counted:.2f} of {found:.2f})" for channel, counted, found in zip(*columns, strict=True)]
     return (
-        f"The plan does not count on every return in full, but on {listing(parts)}: such spend hardly moves but as "
-        "demand may, and no test tells what would have been sold without it."
+        f"The plan counts on less than the whole return of {listing(parts)}: spend may follow demand that no column "
+        "tells, the more so, the less it varies by plan, and no test says what would have been sold without it."
     )
 
 
