@@ -107,7 +107,7 @@ def test_plan_spends_todays_budget_and_tells_its_distance():
 def test_plans_compared_tell_gain_and_risk():
     rng = np.random.default_rng(3)
     known = options(np.column_stack([np.full(300, 1.0), rng.normal(2.0, 0.5, 300), np.full(300, 0.3)]))
-    table = compare_plans(known, advise(known)).set_index("plan")
+    table = compare_plans(known, advise(known)).set_index("name")
     assert table.loc["of the mean alone", "gain"] >= table["gain"].max() - 1e-9
     assert table.loc["most cautious", "worst"] >= table["worst"].max() - 1e-9
     assert (table["worst"] <= table["gain"]).all()

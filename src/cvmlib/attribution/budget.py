@@ -223,7 +223,7 @@ def compare_plans(options: BudgetOptions, advice: Advice, interval: float = 0.9)
     Returns
     -------
     pandas.DataFrame
-        plan, gain with _low and _high, worst (mean of the worst tenth), all in money a week; beats (probability), moved
+        name, gain with _low and _high, worst (mean of the worst tenth), all in money a week; beats (probability), moved
         (share of the budget).
     """
     rows = []
@@ -236,4 +236,4 @@ def compare_plans(options: BudgetOptions, advice: Advice, interval: float = 0.9)
         one = Advice(options, plan, options.gain(plan), advice.hold, "")
         low, high = np.quantile(one.gain, [(1 - interval) / 2, (1 + interval) / 2])
         rows.append((name, float(one.gain.mean()), float(low), float(high), one.downside, one.probability, one.moved))
-    return pd.DataFrame(rows, columns=["plan", "gain", "gain_low", "gain_high", "worst", "beats", "moved"])
+    return pd.DataFrame(rows, columns=["name", "gain", "gain_low", "gain_high", "worst", "beats", "moved"])

@@ -23,6 +23,7 @@ NAMES = {
     "takes": "Chance that it takes sales",
     "now": "Now, a week",
     "plan": "Plan, a week",
+    "name": "Plan",
     "change": "Change",
     "counted": "Return counted on",
     "lowest": "Lowest held",
@@ -111,7 +112,7 @@ def describe_returns(returns: pd.DataFrame, currency: str) -> str:
     text = (
         f"Media cost {amount(float(returns['spend'].sum()), currency)} and brought "
         f"{amount(total, currency)} of sales ({percent(float(returns['share'].sum()))} of all). "
-        f"{best['channel']} is the surest to pay: {percent(float(best['pays']))}."
+        f"The surest to pay for itself is {best['channel']}: {percent(float(best['pays']))}."
     )
     nothing = returns[(returns["return_low"] <= 0) & (returns["source"] != "prior")]
     if len(nothing):
