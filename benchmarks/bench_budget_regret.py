@@ -1,7 +1,8 @@
-"""A hundred markets: what the advice on the budget loses against the best plan, beside an optimiser of the mean.
+"""Three hundred markets: what the advice on the budget loses against the best plan, beside an optimiser of the mean.
 
 Regret is a share of what media truly bring. 'Hold' is right when the plan that the optimiser of the mean would have
-made instead gains less than a twentieth of that: then nothing worth the change was missed.
+made instead gains less than a twentieth of that: then nothing worth the change was missed. Of the first hundred markets
+it is said in a handful, too few to tell four in five from anything else, so it is counted in all.
 """
 
 from pathlib import Path
@@ -12,18 +13,21 @@ from benchmarks.measure import measure_module
 from benchmarks.results import Figure
 
 NAME = "budget-regret"
-WORLDS = 100
+FIRST, WORLDS = 100, 300
 WORTH = 0.05
 WRONG = 0.2  # share of the holds, at most
 
 
 def run(work: Path) -> list[Figure]:
-    """Compare regrets, and count the holds that missed something."""
+    """Compare regrets, in the first hundred and in all, and count the holds that missed something."""
     rows = measure_module("benchmarks.tasks.budget_regret", "1", str(WORLDS)).last_json()
-    ours, mean = (float(np.mean([row[name] for row in rows])) for name in ("advice", "mean"))
+    figures = []
+    for count in (FIRST, WORLDS):
+        ours, mean = (float(np.mean([row[name] for row in rows[:count]])) for name in ("advice", "mean"))
+        unit = f"regret, share of what media bring, {count} worlds"
+        figures.append(Figure(NAME, ours, unit, mean, mean, "mean-only optimiser"))
     holds = [row for row in rows if row["hold"]]
     wrong = float(np.mean([row["forgone"] >= WORTH for row in holds])) if holds else 0.0
-    return [
-        Figure(NAME, ours, "regret, share of what media bring", mean, mean, "mean-only optimiser"),
-        Figure(NAME, wrong, f"share of {len(holds)} holds that were wrong", WRONG),
-    ]
+    early = sum(row["seed"] <= FIRST for row in holds)
+    unit = f"share of {len(holds)} holds that were wrong, {early} of them in the first {FIRST} worlds"
+    return [*figures, Figure(NAME, wrong, unit, WRONG)]
