@@ -198,6 +198,18 @@ def test_a_plan_gives_up_no_more_than_it_takes_to_be_sure_enough():
     assert risky.gain(cautious).mean() < advice.gain.mean() < risky.gain(eager).mean()
 
 
+def test_regions_that_vary_on_their_own_leave_less_room_for_doubt():
+    def doubt(**changes) -> np.ndarray:
+        design = build_design(build_panel({"shop": as_weeks("shop", simulate(**changes))}))
+        series, knots, shapes = *design.trend.shape[:2], len(design.shapes)
+        draws = {"ret": np.ones((2, len(design.panel.pairs))), "trend_bend": np.zeros((2, series, knots - 1))}
+        draws |= {name: np.zeros((2, series)) for name in ("level", "trend_drift")}
+        draws |= {name: np.ones((2, shapes)) * value for name, value in (("decay", 0.4), ("half", 2.0), ("slope", 1.0))}
+        return capturable(MediaPosterior(design, Form(), draws), "shop", ["tv", "print", "brand search"])
+
+    assert (doubt(regions={"north": 0.5, "south": 0.5}) < 0.9 * doubt()).all()
+
+
 def test_money_is_spread_where_that_makes_a_plan_sure_enough():
     """Moving it to either of two channels is too unsure, moving half of it to each is not."""
     rng = np.random.default_rng(7)

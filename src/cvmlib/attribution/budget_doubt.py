@@ -3,9 +3,9 @@
 The model takes a channel whose spend nobody knows to follow demand to cause all that goes with it. But there is always
 demand that no column tells, and if spend rises with it by f percent for each percent, the channel is given too much:
 the omitted variable bias of a regression (Angrist and Pischke 2009, *Mostly Harmless Econometrics*, 3.2.2). In shares
-of the average outcome, with v the variance of that demand, b the contribution at the reference return, e the elasticity
-of the response and w the variance of the carried-over spend around trend, season and controls, what goes with a channel
-of return r is
+of the average outcome, with v the variance of that demand in the whole unit, b the contribution at the reference
+return, e the elasticity of the response and w the variance of the carried-over spend around trend, season and controls,
+what goes with a channel of return r is
 
     r + d,   d = f v / (b e w),   f >= 0 half-normal of scale `FOLLOWS`.
 
@@ -22,10 +22,10 @@ import numpy.typing as npt
 from scipy import stats
 
 from cvmlib.attribution.media_diagnostics import baseline_columns
-from cvmlib.attribution.media_effects import MediaPosterior, fitted, spend_of
+from cvmlib.attribution.media_effects import MediaPosterior, fitted
 from cvmlib.attribution.media_model import RETURN_MEAN, RETURN_SD, elasticity
 from cvmlib.attribution.media_panel import Array
-from cvmlib.attribution.media_transforms import adstock_weights, lag_spend
+from cvmlib.attribution.media_transforms import adstock_weights
 
 FOLLOWS = 1.0
 """Scale of the percent by which spend may follow a percent of demand, unnoticed: clicks on a search follow one for
@@ -79,7 +79,7 @@ def capturable(
             continue
         elastic = elasticity(posterior.form.saturation, posterior.parameters(pairs[0])).mean()
         slope = _reference_share(posterior, unit, pairs) * elastic
-        varies = max(_own_variance(posterior, unit, channel), demand / (slope * _MOST) ** 2)
+        varies = max(_own_variance(posterior, pairs), demand / (slope * _MOST) ** 2)
         # a correlation of spend and demand is 1 at most
         scales[place] = min(follows * demand / varies, np.sqrt(demand / varies)) / slope
     return scales
@@ -103,17 +103,22 @@ def _reference_share(posterior: MediaPosterior, unit: str, pairs: Sequence[int])
     return float(brought / sum(series[s].scale for s in design.panel.series_of(unit)))
 
 
-def _own_variance(posterior: MediaPosterior, unit: str, channel: str) -> float:
-    """Variance of the carried-over spend around trend, season and controls, in squared multiples of its average."""
+def _own_variance(posterior: MediaPosterior, pairs: Sequence[int]) -> float:
+    """Variance of carried-over spend around trend, season and controls, in squared multiples of its average.
+
+    Regions are averaged by their spend: what tells their effects is how each of them varies, together or not.
+    """
     design = posterior.design
-    spend = spend_of(posterior, unit, channel)
-    pair = design.panel.pairs_of(unit, channel)[0]
-    lags = design.lagged.shape[2]
-    weights = adstock_weights(posterior.form.adstock, posterior.parameters(pair), lags).mean(axis=0)
-    carried = lag_spend(spend / spend.mean(), lags) @ weights
-    known = np.column_stack([np.ones(len(spend)), baseline_columns(design, design.panel.pairs[pair].series)])
-    found, _, rank, _ = np.linalg.lstsq(known, carried, rcond=None)
-    return float(np.sum((carried - known @ found) ** 2) / max(len(spend) - rank, 1))
+    variances = []
+    for pair in pairs:
+        series = design.panel.pairs[pair].series
+        lagged = design.lagged[pair, : len(design.panel.weeks[series])]
+        weights = adstock_weights(posterior.form.adstock, posterior.parameters(pair), lagged.shape[1]).mean(axis=0)
+        carried = lagged @ weights
+        known = np.column_stack([np.ones(len(carried)), baseline_columns(design, series)])
+        found, _, rank, _ = np.linalg.lstsq(known, carried, rcond=None)
+        variances.append(np.sum((carried - known @ found) ** 2) / max(len(carried) - rank, 1))
+    return float(np.average(variances, weights=[design.panel.pairs[pair].scale for pair in pairs]))
 
 
 def doubt_returns(returns: Array, scales: Array) -> Doubted:

@@ -249,7 +249,7 @@ def describe_units(fit: MediaFit) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        unit, weeks, first, last, channels, regions, outlets, spend and outcome (money), lift_tests.
+        unit, weeks, first_week, last_week, channels, regions, outlets, spend and outcome (money), lift_tests.
     """
     rows = []
     panel = fit.design.panel
@@ -257,7 +257,7 @@ def describe_units(fit: MediaFit) -> pd.DataFrame:
         mine = panel.series_of(unit)
         grid = panel.weeks[mine[0]]
         rows.append({
-            "unit": unit, "weeks": len(grid), "first": grid[0], "last": grid[-1],
+            "unit": unit, "weeks": len(grid), "first_week": grid[0], "last_week": grid[-1],
             "channels": len(panel.channels_of(unit)), "regions": len({panel.series[s].region for s in mine}),
             "outlets": len({panel.series[s].outlet for s in mine}),
             "spend": float(sum(fit.weeks[unit].media.query("week in @grid")["spend"])),

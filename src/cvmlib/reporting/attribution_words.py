@@ -36,12 +36,10 @@ def judge(study: Study, found: pd.DataFrame) -> tuple[str, str, list[str]]:
         return "caution", headline, [CREDIT_IS_NOT_CAUSE, describe_spread(found)]
     total = study.notes["conversions"]
     row = rest.iloc[0]
-    caused = between(
-        100 * (1 - row["conversions"] / total), 100 * (1 - row["high"] / total), 100 * (1 - row["low"] / total), "%"
-    )
+    least, most, mean = (percent(1 - row[name] / total) for name in ("high", "low", "conversions"))
     headline = (
-        f"Of {count(int(total), 'conversion')} with touches, marketing caused {caused}; the "
-        "rest would have come anyway."
+        f"Of {count(int(total), 'conversion')} with touches, marketing caused between {least} and {most}, most likely "
+        f"{mean}; the rest would have come anyway."
     )
     judged = set(found.loc[found["cause"] != "", "channel"])  # direct visits are no marketing, and have no cause
     untested = [c for c in study.notes["channels"] if c in judged and c not in study.notes["tested"]]
