@@ -163,7 +163,7 @@ def market() -> MediaPosterior:
     draws = {
         "ret": returns, "decay": np.zeros(shapes), "half": np.full(shapes, 1e6), "slope": np.ones(shapes),
         "level": np.zeros(1), "trend_drift": np.zeros(1), "trend_bend": np.zeros((1, design.trend.shape[1] - 1)),
-        "season": effects[None, :waves], "control": effects[None, waves:],
+        "season": effects[None, :waves], "control": effects[None, waves:], "compounding": np.zeros(1),
     }  # fmt: skip
     return MediaPosterior(design, Form(), {name: np.stack([value, value]) for name, value in draws.items()})
 
@@ -203,7 +203,7 @@ def test_regions_that_vary_on_their_own_leave_less_room_for_doubt():
         design = build_design(build_panel({"shop": as_weeks("shop", simulate(**changes))}))
         series, knots, shapes = *design.trend.shape[:2], len(design.shapes)
         draws = {"ret": np.ones((2, len(design.panel.pairs))), "trend_bend": np.zeros((2, series, knots - 1))}
-        draws |= {name: np.zeros((2, series)) for name in ("level", "trend_drift")}
+        draws |= {name: np.zeros((2, series)) for name in ("level", "trend_drift")} | {"compounding": np.ones((2, 1))}
         draws |= {name: np.ones((2, shapes)) * value for name, value in (("decay", 0.4), ("half", 2.0), ("slope", 1.0))}
         return capturable(MediaPosterior(design, Form(), draws), "shop", ["tv", "print", "brand search"])
 

@@ -40,6 +40,7 @@ def posterior(design) -> effects.MediaPosterior:
         "trend_bend": np.zeros((DRAWS, count, design.trend.shape[1] - 1)),
         "sigma": np.full((DRAWS, count), 0.05),
         "persistence": np.full((DRAWS, 1), 0.3),
+        "compounding": np.ones((DRAWS, 1)),
     }
     return effects.MediaPosterior(design, Form(), draws)
 

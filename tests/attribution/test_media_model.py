@@ -14,7 +14,7 @@ from cvmlib.attribution.media_design import build_design, reference_returns
 from cvmlib.attribution.media_diagnostics import mark_captured
 from cvmlib.attribution.media_effects import MediaPosterior, baseline, factors, fitted, respond
 from cvmlib.attribution.media_lift import arrange_tests, read_tests
-from cvmlib.attribution.media_model import Form, _scatter, baseline_of, build_model, predict_lifts
+from cvmlib.attribution.media_model import REACH, Form, _scatter, baseline_of, build_model, predict_lifts
 from cvmlib.attribution.media_panel import build_panel
 from tests.attribution.media_worlds import company
 
@@ -180,5 +180,16 @@ def test_each_set_of_columns_has_a_variance_of_its_own():
 def test_media_are_not_given_more_because_the_baseline_is_then_told_better():
     """What level, season and controls move is the same share of sales, however much media bring."""
     effects = np.linspace(-0.01, 0.01, 5)[None]
-    small, large = (baseline_of(np.array([share]), effects)[0] for share in (0.1, 0.6))
+    small, large = (baseline_of(np.array([share]), effects, np.ones(1))[0] for share in (0.1, 0.6))
     np.testing.assert_allclose(np.diff(small), np.diff(large), rtol=0.04)
+
+
+def test_effects_on_the_baseline_add_up_or_multiply():
+    """Two effects of 10% and 20% of a baseline of 1 make 30% or 32%, and half of each between."""
+    effects = np.array([[0.0, 0.1, 0.2, 0.3]])
+    scale = np.sqrt(1.0 + REACH**2)
+    added, multiplied, between = (baseline_of(np.zeros(1), scale * effects, np.array([k]))[0] for k in (0.0, 1.0, 0.5))
+    np.testing.assert_allclose(added, 1.0 + effects[0], rtol=1e-5)
+    assert multiplied[3] == pytest.approx(multiplied[1] * multiplied[2])
+    np.testing.assert_allclose(between, (added + multiplied) / 2)
+    assert (baseline_of(np.zeros(1), -2.0 * np.ones((1, 1)), np.zeros(1)) > 0).all()

@@ -140,7 +140,8 @@ def _unmoved_baseline(posterior: MediaPosterior, series: int) -> Array:
         moved = moved + draws["control"][:, market] @ design.controls[series][:, :weeks]
     mine = design.panel.series_of_pair == series
     share = (associated(posterior) * design.reference)[:, mine].sum(axis=1)
-    return baseline_of(share, moved) * design.panel.series[series].scale
+    compounding = draws["compounding"][:, design.panel.units().index(design.panel.series[series].unit)]
+    return baseline_of(share, moved, compounding) * design.panel.series[series].scale
 
 
 def fitted(posterior: MediaPosterior, series: int) -> Array:

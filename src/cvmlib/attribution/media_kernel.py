@@ -27,8 +27,11 @@ BEND = 0.05
 """Width, as a share of the outcome, over which what media leave of it is bent away from zero."""
 REACH = 0.1
 """Share of the outcome, far below which a baseline no longer moves by as much of the outcome as its effects say."""
+ROUND = 0.1
+"""Width, as a share of the baseline, over which effects that add up are bent away from a baseline below zero."""
 PARTS = (
     "weights", "first", "second", "associated", "caused", "level", "path", "season", "control", "sigma", "persistence",
+    "compounding",
 )  # fmt: skip
 """Parameters in order, see `log_likelihood`."""
 
@@ -52,7 +55,8 @@ def log_likelihood(
         ``weights`` (C, L) of the carry-over; ``first`` and ``second`` (C,): half and slope, or rate and anything;
         ``associated`` and ``caused`` (P,): what goes with a pair and what it causes, as shares of the series' average
         outcome; ``level`` (S,), ``path`` (S, K), ``season`` (M, waves) and ``control`` (M, controls) of the
-        baseline, as shares of the outcome; ``sigma`` and ``persistence`` (S,) of the noise.
+        baseline, as shares of the outcome; ``sigma`` and ``persistence`` (S,) of the noise; ``compounding`` (S,) of
+        the effects on the baseline, from 0 (they add up) to 1 (they multiply).
     """
     flat = pt.concatenate([parameters[name].ravel() for name in PARTS])
     return _KERNEL.log_likelihood(flat[None, :], _pack(design, lifts, saturation))
@@ -201,10 +205,11 @@ def _add_series(
     at = count
     noise = count + count * sizes[0] + markets * (sizes[1] + sizes[2])
     baseline, relative, error, by_error = np.empty(weeks), np.empty(weeks), np.empty(weeks), np.empty(weeks)
+    steep, curved = np.empty(weeks), np.empty(weeks)
     value = 0.0
     for s in range(count):
         n = length[s]
-        sigma, phi = flat[noise + s], flat[noise + count + s]
+        sigma, phi, compounding = flat[noise + s], flat[noise + count + s], flat[noise + 2 * count + s]
         baseline[:n] = flat[s]
         at = count
         for kind in range(3):
@@ -216,20 +221,26 @@ def _add_series(
         x = left[s] / BEND
         kept = BEND * (max(x, 0.0) + log1p(exp(-abs(x))))
         scale = sqrt(kept * kept + REACH * REACH)
-        by_scale = 0.0
+        by_scale = by_kept = 0.0
         for t in range(n):
             relative[t] = baseline[t] / scale
-            baseline[t] = kept * exp(relative[t])
+            power, straight = exp(relative[t]), (1.0 + relative[t]) / ROUND
+            added = ROUND * (max(straight, 0.0) + log1p(exp(-abs(straight))))
+            curved[t] = kept * (power - added)
+            steep[t] = kept * (compounding * power + (1.0 - compounding) / (1.0 + exp(-straight)))
+            baseline[t] = kept * added + compounding * curved[t]
             error[t] = (outcome[s, t] - mean[s, t] - baseline[t]) / sigma if state[s, t] else 0.0
         value += _add_residuals(
             error[:n], state[s], sigma, phi, by_error, slopes[noise + s :], slopes[noise + count + s :]
         )
         for t in range(n):
             by_mean[s, t] = -by_error[t] / sigma
-            by_error[t] = by_mean[s, t] * baseline[t] / scale  # by the effects on the baseline
+            by_kept += by_mean[s, t] * baseline[t] / kept
+            slopes[noise + 2 * count + s] += by_mean[s, t] * curved[t]
+            by_error[t] = by_mean[s, t] * steep[t] / scale  # by the effects on the baseline
             by_scale -= by_error[t] * relative[t]
             slopes[s] += by_error[t]
-        by_left[s] = (slopes[s] * scale / kept + by_scale * kept / scale) / (1.0 + exp(-x))
+        by_left[s] = (by_kept + by_scale * kept / scale) / (1.0 + exp(-x))
         at = count
         for kind in range(3):
             columns = number_part(integers, numbers, 10 + kind).reshape(count, sizes[kind], weeks)

@@ -2,16 +2,18 @@
 
 Of series s (scaled to an average of 1) in week t
 
-    y[s, t] = base[s] exp(moved[s, t] / base[s]) + sum of contribution[p, t] + e[s, t]
+    y[s, t] = base[s] g(moved[s, t] / base[s]) + sum of contribution[p, t] + e[s, t]
+    g(x) = k[u] exp(x) + (1 - k[u]) (1 + x)
     moved[s, t] = level[s] + trend[s, t] + season[m, t] + controls[m, t]
     contribution[p, t] = r[p] b[p] F[p, t] / mean F[p],   e[s, t] = phi e[s, t - 1] + sigma[s] N(0, 1)
 
 with F the saturated, carried-over spend of a pair p of series and channel, and b its contribution at the reference
 return (`cvmlib.attribution.media_design`), and base what media leave of the average outcome (1 - sum of r[p] b[p], bent
-so that it never reaches zero). What moves the baseline is a share of the outcome and not of the baseline: as a share of
-the baseline, its many parameters would be told the better the smaller the baseline is, and the posterior would give to
-media for that reason alone. So r is a return in
-multiples of the reference return, whatever the carry-over and saturation are, and it is r that has the prior.
+so that it never reaches zero, as 1 + x is). Whether season, trend and controls multiply (k = 1) or add up (k = 0) is
+learnt for each unit: were it fixed, a base far too large or too small could make up for the wrong one. What moves the
+baseline is a share of the outcome and not of the baseline: as a share of the baseline, its many parameters would be
+told the better the smaller the baseline is, and the posterior would give to media for that reason alone. So r is a
+return in multiples of the reference return, whatever the carry-over and saturation are, and it is r that has the prior.
 
 Assumptions: 1. media add to the baseline and do not change it; 2. a channel's carry-over and saturation are the same in
 all units of a pool, its return is not: pairs of a kind scatter around a common mean, regions around their unit;
@@ -34,7 +36,7 @@ from pymc.distributions.transforms import log_exp_m1
 
 from cvmlib.attribution import media_kernel
 from cvmlib.attribution.media_design import MediaDesign
-from cvmlib.attribution.media_kernel import BEND, REACH
+from cvmlib.attribution.media_kernel import BEND, REACH, ROUND
 from cvmlib.attribution.media_lift import LiftArrays
 from cvmlib.attribution.media_panel import Array
 from cvmlib.attribution.media_transforms import ADSTOCKS, SATURATIONS, adstock_weights, carry_over, saturate
@@ -217,16 +219,17 @@ def _baseline(design: MediaDesign) -> dict[str, pt.TensorVariable]:
 
 
 def _noise(design: MediaDesign) -> dict[str, pt.TensorVariable]:
-    """Standard deviation of the noise of each series, and how it lasts from week to week."""
+    """Standard deviation of the noise of each series, how it lasts from week to week, and how effects compound."""
     units = design.panel.units()
     of_unit = np.array([units.index(series.unit) for series in design.panel.series])
     return {
         "sigma": pm.LogNormal("sigma", np.log(_NOISE), 0.7, shape=len(of_unit)),
         "persistence": pm.Beta("persistence", 1.5, 3.0, shape=len(units))[of_unit],
+        "compounding": pm.Beta("compounding", 2.0, 2.0, shape=len(units))[of_unit],
     }
 
 
-def baseline_of(media_share: Array, effects: Array) -> Array:
+def baseline_of(media_share: Array, effects: Array, compounding: Array) -> Array:
     """Baseline week by week as a share of the average outcome.
 
     Parameters
@@ -235,9 +238,13 @@ def baseline_of(media_share: Array, effects: Array) -> Array:
         What goes with media, as a share of the average outcome.
     effects : array, shape (draws, weeks)
         What level, trend, season and controls add, as shares of the average outcome.
+    compounding : array, shape (draws,)
+        From 0 (they add up) to 1 (they multiply).
     """
     kept = BEND * np.logaddexp(0.0, (1.0 - media_share) / BEND)[:, None]
-    return kept * np.exp(effects / np.sqrt(kept**2 + REACH**2))
+    relative = effects / np.sqrt(kept**2 + REACH**2)
+    added = ROUND * np.logaddexp(0.0, (1.0 + relative) / ROUND)
+    return kept * (added + compounding[:, None] * (np.exp(relative) - added))
 
 
 def predict_lifts(

@@ -224,7 +224,7 @@ def list_unknowns(fit: MediaFit, unit: str, returns: pd.DataFrame, collinear: pd
     sentences += [
         f"What media do later than {design.lagged.shape[2]} weeks after the spend, brands above all, is not seen.",
         "What happens beyond the observed spend is the form of the curve, not data.",
-        "Whatever moved spend and sales together, and is no column of the tables, counts as an effect of media; only the "
-        "plan leaves room for it.",
+        "Whatever moved spend and sales together, and is no column of the tables, counts as an effect of media; only "
+        "the plan leaves room for it.",
     ]
     return sentences
