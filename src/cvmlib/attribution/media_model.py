@@ -225,8 +225,14 @@ def _noise(design: MediaDesign) -> dict[str, pt.TensorVariable]:
     return {
         "sigma": pm.LogNormal("sigma", np.log(_NOISE), 0.7, shape=len(of_unit)),
         "persistence": pm.Beta("persistence", 1.5, 3.0, shape=len(units))[of_unit],
-        "compounding": pm.Beta("compounding", 2.0, 2.0, shape=len(units))[of_unit],
+        "compounding": _share("compounding", len(units))[of_unit],
     }
+
+
+def _share(name: str, size: int) -> pt.TensorVariable:
+    """Shares of a uniform prior, by the normal distribution function: their tails are those that NUTS is used to."""
+    standard = pm.Normal(f"{name}_standard", shape=size)
+    return pm.Deterministic(name, 0.5 * pt.erfc(-standard / np.sqrt(2.0)))
 
 
 def baseline_of(media_share: Array, effects: Array, compounding: Array) -> Array:
