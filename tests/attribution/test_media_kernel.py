@@ -38,7 +38,7 @@ def point(design) -> np.ndarray:
     return np.concatenate([
         weights.ravel(), rng.uniform(0.5, 3.0, shapes), rng.uniform(0.7, 1.6, shapes), rng.uniform(0.0, 0.15, pairs),
         rng.uniform(-0.1, 0.1, pairs), 0.05 * rng.standard_normal(sizes), rng.uniform(0.03, 0.08, series),
-        rng.uniform(0.1, 0.6, series),
+        rng.uniform(0.1, 0.6, series), rng.uniform(0.1, 0.9, series),
     ])  # fmt: skip
 
 
