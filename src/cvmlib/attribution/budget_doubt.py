@@ -33,6 +33,7 @@ one."""
 LASTING = 0.5
 """Share of the variance that the model does not explain which is taken to be demand that a buyer of media may see."""
 _MOST = 10.0  # of what is captured, in reference returns, however little spend varies
+_TINY = 1e-300
 _SEED = 1
 
 
@@ -86,12 +87,18 @@ def capturable(
 
 
 def _unexplained_variance(posterior: MediaPosterior, unit: str) -> float:
-    """Variance of the unit's outcome around what the model expects, in squared shares of its average."""
+    """Variance of the unit's outcome around what the model expects, in squared shares of its average.
+
+    A region without an outcome in a week counts as if it had been as expected.
+    """
     panel = posterior.design.panel
     mine = panel.series_of(unit)
     weeks = len(panel.weeks[mine[0]])
-    off = sum(panel.outcome[s, :weeks] * panel.series[s].scale - fitted(posterior, s).mean(axis=0) for s in mine)
-    seen = np.all([panel.observed[s, :weeks] for s in mine], axis=0)
+    off, seen = np.zeros(weeks), np.zeros(weeks, dtype=bool)
+    for s in mine:
+        known = panel.observed[s, :weeks]
+        wrong = panel.outcome[s, :weeks] * panel.series[s].scale - fitted(posterior, s).mean(axis=0)
+        off, seen = off + np.where(known, wrong, 0.0), seen | known
     return float(np.var(off[seen]) / sum(panel.series[s].scale for s in mine) ** 2)
 
 
@@ -144,7 +151,7 @@ def doubt_returns(returns: Array, scales: Array) -> Doubted:
     seen, scale = returns[:, doubtful], scales[doubtful]
     variance = 1.0 / (RETURN_SD**-2 + scale**-2)
     centre = variance * (RETURN_MEAN / RETURN_SD**2 + seen / scale**2)  # of r, given r + d, before r < r + d
-    below = stats.norm.cdf((seen - centre) / np.sqrt(variance))
+    below = np.maximum(stats.norm.cdf((seen - centre) / np.sqrt(variance)), _TINY)
     prior = stats.norm.logpdf(seen, RETURN_MEAN, RETURN_SD)
     weight = (np.log(below) + stats.norm.logpdf(seen, RETURN_MEAN, np.hypot(RETURN_SD, scale)) - prior).sum(axis=1)
     weight = np.exp(weight - weight.max())
